@@ -1,0 +1,1 @@
+"""The Hooke server: loads models, shows what is inside, over gRPC."""

@@ -1,0 +1,155 @@
+"""A loaded network: one value that every room above works with.
+
+    model.layers["layer1.0.add"]       what is there, as a table
+    model.forward(["layer1"], inputs)  values without gradients, the quickest exact way
+    model.probe(["layer1"])(*inputs)   values with gradients: a pure function
+
+A `Model` never changes and is never hooked, so any number of threads may use it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hooke_server.errors import FailedPreconditionError, Reason
+from hooke_server.models.graph import Graph
+from hooke_server.models.layer import Layer, TensorSpec
+from hooke_server.models.preprocessing import Preprocessing
+from hooke_server.models.probe import Probe, ProbeCache
+from hooke_server.registry import not_found
+
+
+class ModelFormat(StrEnum):
+    """Kind of source; as `hooke.v1.ModelFormat`."""
+
+    TORCH = "torch"
+    TORCH_EXPORT = "torch_export"
+    TORCHSCRIPT = "torchscript"
+    ONNX = "onnx"
+
+
+class Runtime(Protocol):
+    """Another engine that computes a model's layers, without gradients (ONNX Runtime)."""
+
+    def run(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The values of `layers`, in that order, stopping at the deepest."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A loaded network.
+
+    Attributes
+    ----------
+    source : what it was loaded from, as asked for; never a path.
+    digest : `sha256:` of graph and weights.
+    graph : the functional graph; None where it could not be had, and `obstacle` says why.
+    layers : every layer by id, in the order in which they run.
+    output_layer : id of the layer that yields the first output.
+    obstacle : why gradients cannot be had; empty where they can.
+    parity_error : relative difference between `runtime` and `graph`, where there are both.
+    runtime : computes plain values in place of the graph.
+    preprocessing : how a picture becomes the input; None where the input is no picture.
+    fixed_batch : the only batch size that the network takes; None: any.
+    """
+
+    source: str
+    format: ModelFormat
+    digest: str
+    layers: Mapping[str, Layer]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    output_layer: str
+    weights: Mapping[str, Tensor]
+    device: torch.device
+    graph: Graph | None = None
+    runtime: Runtime | None = None
+    obstacle: str = ""
+    parity_error: float | None = None
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()
+    fixed_batch: int | None = None
+    notes: tuple[str, ...] = ()
+    _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """Number of learned numbers."""
+        return sum(layer_weight_count(self.layers))
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of a forward pass at batch 1."""
+        return sum(layer.macs for layer in self.layers.values() if layer.kind != "block")
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take, shared ones once."""
+        storages = {
+            t.untyped_storage().data_ptr(): t.untyped_storage() for t in self.weights.values()
+        }
+        return sum(storage.nbytes() for storage in storages.values())
+
+    def layer(self, layer_id: str) -> Layer:
+        """The layer of that id, or NotFoundError with the nearest ids."""
+        if layer_id not in self.layers:
+            hint = f"the model has {len(self.layers)} layers, ListLayers names them"
+            raise not_found("layer", layer_id, self.layers, Reason.LAYER_NOT_FOUND, hint)
+        return self.layers[layer_id]
+
+    def match(self, patterns: Sequence[str]) -> list[Layer]:
+        """The layers that any of the ids or glob patterns fits, in the order in which they run.
+
+        A pattern that fits nothing is a NotFoundError. Patterns pass over layers
+        that do not yield floating-point numbers; ids name them all the same.
+        """
+        wanted: set[str] = set()
+        for pattern in patterns:
+            if pattern in self.layers or not any(c in pattern for c in "*?["):
+                wanted.add(self.layer(pattern).id)
+                continue
+            fitting = fnmatch.filter(self.layers, pattern)
+            if not fitting:
+                self.layer(pattern)
+            wanted.update(i for i in fitting if self.layers[i].output.dtype.is_floating_point)
+        return [layer for layer_id, layer in self.layers.items() if layer_id in wanted]
+
+    def probe(self, layers: Sequence[str]) -> Probe:
+        """A pure, differentiable function from the inputs to the values of `layers`."""
+        if self.graph is None:
+            raise FailedPreconditionError(
+                Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"
+            )
+        return self._probes.get(self.graph, tuple(layers))
+
+    def forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The values of `layers` by id, without gradients; execution stops at the deepest."""
+        if self.runtime is not None:
+            return self.runtime.run(layers, inputs)
+        with torch.inference_mode():
+            return self.probe(layers)(*inputs)
+
+
+def layer_weight_count(layers: Mapping[str, Layer]) -> list[int]:
+    """Sizes of the distinct learned tensors: shared ones and those of blocks count once."""
+    sizes = {
+        weight.key: torch.Size(weight.shape).numel()
+        for layer in layers.values()
+        for weight in layer.weights
+    }
+    return list(sizes.values())
+
+
+def frozen(layers: Sequence[Layer]) -> Mapping[str, Layer]:
+    """Layers by id, in their order, read-only."""
+    return MappingProxyType({layer.id: layer for layer in layers})

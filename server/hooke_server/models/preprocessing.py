@@ -1,0 +1,91 @@
+"""How a picture becomes a model's input; see `hooke.v1.Preprocessing`."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from hooke_server.errors import InvalidArgumentError, Reason
+
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Pixels of the largest picture taken: 8192 x 8192."""
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """Resize the shorter side, crop the centre, scale to 0..1, subtract mean, divide by std.
+
+    With `resize_shorter_side` 0 the picture is resized to the crop's size itself.
+    """
+
+    channels: int = 3
+    resize_shorter_side: int = 256
+    interpolation: Interpolation = "bilinear"
+    crop_height: int = 224
+    crop_width: int = 224
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    declared: bool = True
+
+    def decode(self, data: bytes, field: str = "images") -> Tensor:
+        """PNG, JPEG or WebP bytes to a float tensor [channels, crop_height, crop_width]."""
+        picture = open_picture(data, field).convert("RGB" if self.channels == 3 else "L")
+        pixels = np.asarray(self._crop(picture), dtype=np.float32) / 255
+        pixels = np.atleast_3d(pixels)
+        normalized = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
+
+    def _crop(self, picture: Image.Image) -> Image.Image:
+        size = (self.crop_width, self.crop_height)
+        resample = _FILTERS[self.interpolation]
+        if not self.resize_shorter_side:
+            return picture.resize(size, resample)
+        scale = self.resize_shorter_side / min(picture.size)
+        width, height = (max(1, int(edge * scale)) for edge in picture.size)
+        left, top = round((width - size[0]) / 2), round((height - size[1]) / 2)
+        resized = picture.resize((width, height), resample)
+        return resized.crop((left, top, left + size[0], top + size[1]))
+
+
+def open_picture(data: bytes, field: str) -> Image.Image:
+    """Decode a picture after its format and size were found to be allowed."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures and refuses huge ones; ours is the one limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            picture.load()
+    except Image.DecompressionBombError:
+        raise InvalidArgumentError(
+            Reason.IMAGE_TOO_LARGE,
+            f"the picture has more than {MAX_PIXELS} pixels; scale it down",
+            field=field,
+            max_pixels=MAX_PIXELS,
+        ) from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        raise InvalidArgumentError(
+            Reason.IMAGE_UNREADABLE,
+            f"these {len(data)} bytes are no readable PNG, JPEG or WebP picture",
+            field=field,
+            size=len(data),
+        ) from None
+    return picture

@@ -1,0 +1,75 @@
+"""Probes: compiled, pure functions from a model's inputs to the tensors of chosen layers.
+
+A probe is cut from the model's graph: only what the chosen layers need is kept,
+so execution stops at the deepest of them, and it is compiled to plain Python, so
+no hook and no interpreter is in the way. Any number of threads may call it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+import torch
+from torch import Tensor, fx
+
+from hooke_server.models.graph import Graph
+
+
+class Probe:
+    """From the model's inputs to a dict from layer id to tensor.
+
+    Differentiable with respect to the inputs. The dict has the layers in the
+    order asked for; tensors are those the model computed, not copies.
+    """
+
+    def __init__(self, graph: Graph, layers: tuple[str, ...]) -> None:
+        self.layers = layers
+        self._places = [graph.places[layer] for layer in layers]
+        self._module = cut(graph.module, [place.node for place in self._places])
+
+    def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run the graph as far as the deepest layer."""
+        values = self._module(*inputs)
+        return {
+            layer: place.pick(value)
+            for layer, place, value in zip(self.layers, self._places, values, strict=True)
+        }
+
+
+def cut(module: fx.GraphModule, wanted: list[str]) -> fx.GraphModule:
+    """The part of `module` that the wanted nodes need, returning their values as a tuple.
+
+    All inputs stay, needed or not, so that every probe is called alike. Weights
+    are shared with `module`.
+    """
+    graph = fx.Graph(owning_module=module)
+    copies: dict[fx.Node, fx.Node] = {}
+    graph.graph_copy(module.graph, copies)
+    by_name = {node.name: copy for node, copy in copies.items()}
+    for node in list(graph.nodes):
+        if node.op == "call_function" and node.target is torch._assert:
+            graph.erase_node(node)
+    graph.output(tuple(by_name[name] for name in wanted))
+    # Placeholders are impure to fx, so this keeps them.
+    graph.eliminate_dead_code()
+    return fx.GraphModule(module, graph)
+
+
+class ProbeCache:
+    """The probes used last. Cutting takes milliseconds, which is long for a small request."""
+
+    def __init__(self, size: int = 64) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._probes: OrderedDict[tuple[str, ...], Probe] = OrderedDict()
+
+    def get(self, graph: Graph, layers: tuple[str, ...]) -> Probe:
+        """The probe of these layers, cut now if it is not there."""
+        with self._lock:
+            probe = self._probes.get(layers) or Probe(graph, layers)
+            self._probes[layers] = probe
+            self._probes.move_to_end(layers)
+            while len(self._probes) > self._size:
+                self._probes.popitem(last=False)
+            return probe

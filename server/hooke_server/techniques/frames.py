@@ -1,0 +1,67 @@
+"""What a technique yields: progress, pictures, tensors, and last one result.
+
+    Frames = Iterator[Frame];  Frame = Progress | Picture | Array | Result
+
+The edge turns them into `hooke.v1.Frame` messages; times and provenance are
+added there and by the engine, so a technique only says what it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """`step` of `total` steps are done; the objective is higher when better."""
+
+    step: int
+    total: int
+    objective: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """8-bit sRGB pixels [height, width, 3] or [height, width, 4].
+
+    `site` is the index of the place in the request that it belongs to.
+    """
+
+    name: str
+    pixels: np.ndarray
+    site: int = 0
+    final: bool = True
+    step: int = 0
+    objective: float | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Array:
+    """A tensor for the client, with a name for each axis and the layer it is of.
+
+    Where integers stand for reals, value = scale * stored + offset.
+    """
+
+    name: str
+    value: Tensor
+    axes: tuple[str, ...] = ()
+    layer: str = ""
+    scale: float | None = None
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """The work is done; `metrics` sum it up."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Frame = Progress | Picture | Array | Result
+Frames = Iterator[Frame]
