@@ -20,7 +20,7 @@ from typing import Any
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # run as a command, without hatch
-    BuildHookInterface = object  # type: ignore[assignment,misc]
+    BuildHookInterface = object
 
 PROTOS = Path(__file__).resolve().parent
 PYTHON = PROTOS.parent / "clients" / "python"
@@ -45,7 +45,7 @@ def compile_protos(destination: Path = PYTHON) -> list[Path]:
     return sorted(package.iterdir())
 
 
-class ProtoBuildHook(BuildHookInterface):  # type: ignore[misc]
+class ProtoBuildHook(BuildHookInterface):
     """Hatch calls this before it collects the files of a wheel or an editable install."""
 
     PLUGIN_NAME = "custom"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hooke_server.errors import NotFoundError, Reason
 
@@ -32,11 +32,8 @@ def not_found(
     """The error for an unknown name: says the nearest known ones, then `hint`."""
     near = nearest(name, names)
     guess = f"; the nearest are {', '.join(map(repr, near))}" if near else ""
-    return NotFoundError(
-        reason,
-        f"no {kind} {name!r}{guess}{hint and '; '}{hint}",
-        **{kind.replace(" ", "_"): name, "nearest": ",".join(near), **metadata},
-    )
+    facts: dict[str, Any] = {kind.replace(" ", "_"): name, "nearest": ",".join(near), **metadata}
+    return NotFoundError(reason, f"no {kind} {name!r}{guess}{hint and '; '}{hint}", **facts)
 
 
 class Registry(Mapping[str, T]):

@@ -16,6 +16,29 @@ from torch import fx
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModuleCall:
+    """One call of a module: its path, its class's name, and which call of it, from 0."""
+
+    path: str
+    module_class: str = ""
+    occurrence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a node comes from; `node.meta["origin"]` in every graph of ours.
+
+    Attributes
+    ----------
+    op : what the node computes, in torch's words: `conv2d`, `add`, `reshape`.
+    calls : the module calls around it, outermost first, without the root.
+    """
+
+    op: str
+    calls: tuple[ModuleCall, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
     """Where a layer's tensor is found: `value_of(node)[key_1][key_2]...`.
 

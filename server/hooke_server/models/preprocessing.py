@@ -49,7 +49,8 @@ class Preprocessing:
         picture = open_picture(data, field).convert("RGB" if self.channels == 3 else "L")
         pixels = np.asarray(self._crop(picture), dtype=np.float32) / 255
         pixels = np.atleast_3d(pixels)
-        normalized = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        normalized = (pixels - mean) / std
         return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
 
     def _crop(self, picture: Image.Image) -> Image.Image:
