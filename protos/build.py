@@ -2,8 +2,8 @@
 
 The stubs are never committed. They are made here in two ways: as hatch's build
 hook, so that `pip install` of a checkout has them, and as a command,
-`python protos/build.py` (which needs `grpcio-tools` and `mypy-protobuf` at the
-versions of `pyproject.toml`'s build requirements).
+`python protos/build.py`, where the build requirements of `pyproject.toml` are
+installed.
 
 grpcio-tools is pinned: code that it generates refuses any older protobuf
 runtime, and 1.81.1 is the last one whose code still runs on protobuf 6.
@@ -17,10 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run as a command, without hatch
-    BuildHookInterface = object
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PROTOS = Path(__file__).resolve().parent
 PYTHON = PROTOS.parent / "clients" / "python"
@@ -45,7 +43,7 @@ def compile_protos(destination: Path = PYTHON) -> list[Path]:
     return sorted(package.iterdir())
 
 
-class ProtoBuildHook(BuildHookInterface):
+class ProtoBuildHook(BuildHookInterface[BuilderConfig]):
     """Hatch calls this before it collects the files of a wheel or an editable install."""
 
     PLUGIN_NAME = "custom"

@@ -1,0 +1,66 @@
+# make demo    set up, run the main job on a trained model and a photograph, write demo/
+# make test    set up, run the tests
+# make check   what CI runs: format, lint, types, architecture, contract, tests
+# make test-all, make bench, make docs, make format, make clean
+#
+# Each sets up .venv by itself, when pyproject.toml or the protos have changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Two processes that use torch must not spin on each other's cores.
+export OMP_WAIT_POLICY ?= PASSIVE
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test test-all check format lint types architecture contract bench docs clean
+
+demo: $(READY)
+	$(BIN)/python examples/demo.py
+
+test: $(READY)
+	$(BIN)/pytest -m "not matrix"
+
+test-all: $(READY)
+	$(BIN)/pytest
+
+check: lint types architecture contract test
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+architecture: $(READY)
+	$(BIN)/lint-imports
+
+# Compared with the last release, or before the first one with what is committed.
+contract: $(READY)
+	cd protos && ../$(BIN)/buf lint
+	cd protos && ../$(BIN)/buf breaking --against \
+		"../.git#ref=$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD),subdir=protos"
+
+bench: $(READY)
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist demo clients/python/hooke/v1
+
+$(READY): pyproject.toml protos/build.py $(wildcard protos/hooke/v1/*.proto)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Hooke needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --editable '.[dev]'
+	touch $@
