@@ -1,0 +1,1 @@
+"""Hooke beside its peers; see README.md."""
