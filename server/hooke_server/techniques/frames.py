@@ -63,5 +63,19 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """What work will cost, said before it is done; as `hooke.v1.CostEstimate`.
+
+    `memory_bytes` is the most that is held at once beside the model itself,
+    rather too high than too low.
+    """
+
+    memory_bytes: int
+    macs: int
+    tensor_bytes: int = 0
+    layers: tuple[str, ...] = ()
+
+
 Frame = Progress | Picture | Array | Result
 Frames = Iterator[Frame]

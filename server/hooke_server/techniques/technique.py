@@ -5,6 +5,7 @@
         title="Feature visualization",
         source="Olah, Mordvintsev, Schubert: Feature Visualization, Distill 2017",
         obstacle=needs_gradient,
+        estimate=cost,
     )
     def feature_visualization(
         view: View, *, steps: Annotated[int, Range(1, 4096), "Optimization steps."] = 512
@@ -18,7 +19,6 @@ read the same signature. Every check happens in `bind`, before any work; a bound
 
 from __future__ import annotations
 
-import enum
 import functools
 import hashlib
 import importlib
@@ -30,13 +30,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, Protocol
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.registry import Registry
-from hooke_server.techniques.frames import Frames
+from hooke_server.techniques.frames import Estimate, Frames
+from hooke_server.techniques.parameters import Parameter, read_parameters
 
 
 class TechniqueKind(StrEnum):
@@ -44,52 +45,6 @@ class TechniqueKind(StrEnum):
 
     VISUALIZATION = "visualization"
     ATTRIBUTION = "attribution"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Bounds of a number, both allowed."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parameter:
-    """One parameter of a technique, read from its signature."""
-
-    name: str
-    type: type[int] | type[float] | type[bool] | type[enum.StrEnum]
-    description: str
-    default: Any
-    bounds: Range | None = None
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Allowed values, for a parameter that is one of a few words."""
-        return tuple(self.type) if issubclass(self.type, enum.StrEnum) else ()
-
-    def check(self, value: Any, field: str) -> Any:
-        """The value as the parameter's type, or InvalidArgumentError."""
-        try:
-            value = self.type(value)
-        except ValueError:
-            value = None
-        allowed = f"one of {', '.join(self.choices)}" if self.choices else "a number"
-        if self.bounds:
-            allowed = f"between {self.bounds.low:g} and {self.bounds.high:g}"
-        # Written so that NaN is refused too.
-        fits = value is not None and (
-            self.bounds is None or self.bounds.low <= value <= self.bounds.high
-        )
-        if not fits:
-            raise InvalidArgumentError(
-                Reason.INVALID_FIELD,
-                f"{self.name} must be {allowed}",
-                field=f"{field}.{self.name}",
-                parameter=self.name,
-            )
-        return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +70,11 @@ class Plan:
     parameters: tuple[tuple[str, Any], ...]
     seed: int = 0
     preview_every: int = 0
+
+    @property
+    def parameters_json(self) -> str:
+        """Every parameter with the value used, as a JSON object."""
+        return json.dumps(dict(self.parameters))
 
     @property
     def digest(self) -> str:
@@ -144,6 +104,14 @@ Obstacle = Callable[[Model, Site], str]
 """Why a technique is not valid for a place; empty where it is."""
 
 
+class EstimateFunction(Protocol):
+    """What a run would cost, from the same arguments as the run."""
+
+    def __call__(self, view: View, **parameters: Any) -> Estimate:
+        """Compute nothing that takes longer than reading the layer table."""
+        ...
+
+
 class TechniqueFunction(Protocol):
     """A generator of frames; its keyword parameters have annotations and defaults."""
 
@@ -165,6 +133,7 @@ class Technique:
     source: str
     parameters: Mapping[str, Parameter]
     obstacle: Obstacle
+    cost: EstimateFunction
     function: TechniqueFunction
 
     def bind(
@@ -178,6 +147,10 @@ class Technique:
         preview_every: int = 0,
     ) -> Plan:
         """Check everything and freeze it; unset parameters take their defaults."""
+        if not sites:
+            raise _invalid("name at least one location", "locations")
+        if preview_every < 0:
+            raise _invalid("preview_every must be 0 or more", "preview_every")
         for site in sites:
             if reason := self.obstacle(model, site):
                 raise FailedPreconditionError(
@@ -188,6 +161,9 @@ class Technique:
                 )
         values = {name: p.default for name, p in self.parameters.items()}
         for name, value in given.items():
+            if name not in self.parameters:
+                known = ", ".join(self.parameters)
+                raise _invalid(f"{self.name} takes {known}, not {name!r}", f"{self.name}.{name}")
             values[name] = self.parameters[name].check(value, self.name)
         return Plan(
             technique=self.name,
@@ -201,15 +177,31 @@ class Technique:
 
     def run(self, model: Model, plan: Plan) -> Frames:
         """The frames of a plan that was bound to this model."""
-        view = View(model=model, sites=plan.sites, seed=plan.seed, preview_every=plan.preview_every)
-        return self.function(view, **dict(plan.parameters))
+        return self.function(_view(model, plan), **dict(plan.parameters))
+
+    def estimate(self, model: Model, plan: Plan) -> Estimate:
+        """What `run` would cost."""
+        return self.cost(_view(model, plan), **dict(plan.parameters))
+
+
+def _view(model: Model, plan: Plan) -> View:
+    return View(model=model, sites=plan.sites, seed=plan.seed, preview_every=plan.preview_every)
+
+
+def _invalid(message: str, field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
 
 
 _registry: Registry[Technique] = Registry("technique", Reason.TECHNIQUE_NOT_FOUND)
 
 
 def technique(
-    *, kind: TechniqueKind, title: str, source: str, obstacle: Obstacle
+    *,
+    kind: TechniqueKind,
+    title: str,
+    source: str,
+    obstacle: Obstacle,
+    estimate: EstimateFunction,
 ) -> Callable[[TechniqueFunction], TechniqueFunction]:
     """Declare the decorated generator a technique, named like the function."""
 
@@ -221,33 +213,15 @@ def technique(
                 title=title,
                 description=inspect.getdoc(function) or "",
                 source=source,
-                parameters=MappingProxyType(_parameters(function)),
+                parameters=MappingProxyType(read_parameters(function)),
                 obstacle=obstacle,
+                cost=estimate,
                 function=function,
             )
         )
         return function
 
     return declare
-
-
-def _parameters(function: TechniqueFunction) -> dict[str, Parameter]:
-    hints = get_type_hints(function, include_extras=True)
-    parameters = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
-        if get_origin(hints[name]) is not Annotated:
-            raise TypeError(f"{function.__name__}.{name} needs Annotated[type, ..., description]")
-        kind, *notes = get_args(hints[name])
-        parameters[name] = Parameter(
-            name=name,
-            type=kind,
-            description=next(note for note in notes if isinstance(note, str)),
-            default=parameter.default,
-            bounds=next((note for note in notes if isinstance(note, Range)), None),
-        )
-    return parameters
 
 
 @functools.cache
