@@ -1,0 +1,164 @@
+"""Transforms: each against a slow NumPy re-derivation, for the draws that it made."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hooke_server.techniques.visualization.transforms import (
+    compose,
+    jitter,
+    pad,
+    random_rotate,
+    random_scale,
+    resize,
+    rotate,
+    standard,
+)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def picture(height: int, width: int, batch: int = 2) -> torch.Tensor:
+    return torch.rand(batch, 3, height, width, generator=seeded(9))
+
+
+def drawn(seed: int, *counts: int) -> list[int]:
+    """What a transform of that seed draws, in order."""
+    generator = seeded(seed)
+    return [int(torch.randint(count, (), generator=generator)) for count in counts]
+
+
+def bilinear(plane: np.ndarray, y: float, x: float) -> float:
+    """The value between pixel centres; 0 outside."""
+    top, left, value = math.floor(y), math.floor(x), 0.0
+    for row in (top, top + 1):
+        for column in (left, left + 1):
+            if 0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]:
+                value += plane[row, column] * (1 - abs(y - row)) * (1 - abs(x - column))
+    return value
+
+
+def slow_rotate(plane: np.ndarray, degrees: float) -> np.ndarray:
+    """Look up each target pixel where it was before the picture turned counterclockwise."""
+    angle = math.radians(degrees)
+    middle_y, middle_x = (plane.shape[0] - 1) / 2, (plane.shape[1] - 1) / 2
+    result = np.zeros_like(plane)
+    for row, column in np.ndindex(plane.shape):
+        up, right = middle_y - row, column - middle_x
+        old_right = math.cos(angle) * right + math.sin(angle) * up
+        old_up = -math.sin(angle) * right + math.cos(angle) * up
+        result[row, column] = bilinear(plane, middle_y - old_up, middle_x + old_right)
+    return result
+
+
+def slow_resize(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Triangles around each target pixel's centre, widened where the picture gets smaller."""
+
+    def weights(old: int, new: int) -> np.ndarray:
+        ratio = old / new
+        reach = max(ratio, 1.0)
+        table = np.zeros((new, old))
+        for target, source in np.ndindex(new, old):
+            distance = abs((source + 0.5) - (target + 0.5) * ratio) / reach
+            table[target, source] = max(0.0, 1 - distance)
+        return table / table.sum(1, keepdims=True)
+
+    return weights(plane.shape[0], size[0]) @ plane @ weights(plane.shape[1], size[1]).T
+
+
+def each_plane(image: torch.Tensor, function) -> np.ndarray:
+    planes = image.double().numpy()
+    return np.stack([[function(plane) for plane in entry] for entry in planes])
+
+
+def test_pad_adds_grey():
+    image = picture(3, 4)
+    padded = pad(2)(image, seeded(0)).numpy()
+    expected = np.full((2, 3, 7, 8), 0.5, np.float32)
+    expected[:, :, 2:5, 2:6] = image.numpy()
+    np.testing.assert_array_equal(padded, expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_jitter_crops_and_fills_nothing_in(seed):
+    image = picture(9, 11)
+    top, left = drawn(seed, 4, 4)
+    expected = image.numpy()[:, :, top : top + 6, left : left + 8]
+    np.testing.assert_array_equal(jitter(3)(image, seeded(seed)).numpy(), expected)
+
+
+def test_jitter_reaches_every_offset():
+    image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    generator = seeded(0)
+    corners = {jitter(2)(image, generator).item() for _ in range(200)}
+    assert corners == set(range(9))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scale(seed):
+    image, factors = picture(10, 13), [0.5, 0.8, 1.3]
+    factor = factors[drawn(seed, 3)[0]]
+    size = (int(10 * factor), int(13 * factor))
+    expected = each_plane(image, lambda plane: slow_resize(plane, size))
+    scaled = random_scale(factors)(image, seeded(seed))
+    np.testing.assert_allclose(scaled.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rotate(seed):
+    image, angles = picture(9, 12), [-10, 3, 0, 45]
+    angle = angles[drawn(seed, 4)[0]]
+    expected = each_plane(image, lambda plane: slow_rotate(plane, angle))
+    rotated = random_rotate(angles)(image, seeded(seed))
+    np.testing.assert_allclose(rotated.numpy(), expected, atol=1e-5)
+
+
+def test_rotate_by_a_right_angle_is_exact():
+    image = picture(8, 8)
+    turned = rotate(image, 90)
+    torch.testing.assert_close(turned, torch.rot90(image, 1, (2, 3)), atol=1e-5, rtol=0)
+
+
+def test_resize_to_the_same_size_is_the_same_picture():
+    image = picture(5, 6)
+    assert resize(image, (5, 6)) is image
+
+
+def test_standard_is_lucids():
+    """Pad 12, jitter 8, scale, rotate, jitter 4, by the draws of one generator in that order."""
+    image = picture(40, 48)
+    for seed in range(3):
+        top, left, scale, angle, top_2, left_2 = drawn(seed, 9, 9, 11, 26, 5, 5)
+        step = np.pad(image.double().numpy(), [(0, 0)] * 2 + [(12, 12)] * 2, constant_values=0.5)
+        step = torch.from_numpy(step[:, :, top : top + 56, left : left + 64])
+        factor = [0.9, 0.92, 0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08, 1.1][scale]
+        size = (int(56 * factor), int(64 * factor))
+        degrees = angle - 10 if angle < 21 else 0
+        step = each_plane(step, lambda plane, size=size: slow_resize(plane, size))
+        step = each_plane(
+            torch.from_numpy(step), lambda plane, angle=degrees: slow_rotate(plane, angle)
+        )
+        expected = step[:, :, top_2 : top_2 + size[0] - 4, left_2 : left_2 + size[1] - 4]
+        result = standard(image, seeded(seed))
+        np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
+
+
+def test_transforms_repeat_with_their_seed_and_treat_a_batch_alike():
+    image = picture(20, 20, 1).repeat(3, 1, 1, 1)
+    once, again = standard(image, seeded(1)), standard(image, seeded(1))
+    assert torch.equal(once, again)
+    assert torch.equal(once[0], once[2])
+    assert once.shape != standard(image, seeded(2)).shape or not torch.equal(
+        once, standard(image, seeded(2))
+    )
+
+
+def test_compose_runs_in_order():
+    image = torch.ones(1, 1, 2, 2)
+    grown = compose(pad(1, 0.0), pad(1, 7.0))(image, seeded(0))
+    assert grown[0, 0, 0, 0] == 7
+    assert grown[0, 0, 1, 1] == 0
