@@ -24,7 +24,7 @@ from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.graph import Graph
 from hooke_server.models.layer import Layer, TensorSpec
 from hooke_server.models.preprocessing import Preprocessing
-from hooke_server.models.probe import Probe, ProbeCache
+from hooke_server.models.probe import Probe, ProbeCache, Rewrite
 from hooke_server.registry import not_found
 
 
@@ -124,13 +124,16 @@ class Model:
             wanted.update(i for i in fitting if self.layers[i].output.dtype.is_floating_point)
         return [layer for layer_id, layer in self.layers.items() if layer_id in wanted]
 
-    def probe(self, layers: Sequence[str]) -> Probe:
-        """A pure, differentiable function from the inputs to the values of `layers`."""
+    def probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
+        """A pure, differentiable function from the inputs to the values of `layers`.
+
+        `rewrite` changes the probe's copy of the graph; the model stays as it is.
+        """
         if self.graph is None:
             raise FailedPreconditionError(
                 Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"
             )
-        return self._probes.get(self.graph, tuple(layers))
+        return self._probes.get(self.graph, tuple(layers), rewrite)
 
     def forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The values of `layers` by id, without gradients; execution stops at the deepest."""

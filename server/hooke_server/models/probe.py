@@ -8,12 +8,16 @@ no hook and no interpreter is in the way. Any number of threads may call it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 
 import torch
 from torch import Tensor, fx
 
 from hooke_server.models.graph import Graph
+
+Rewrite = Callable[[fx.Graph], None]
+"""A change to a probe's own copy of the graph, before what is not needed is cut away."""
 
 
 class Probe:
@@ -23,10 +27,12 @@ class Probe:
     order asked for; tensors are those the model computed, not copies.
     """
 
-    def __init__(self, graph: Graph, layers: tuple[str, ...]) -> None:
+    def __init__(
+        self, graph: Graph, layers: tuple[str, ...], rewrite: Rewrite | None = None
+    ) -> None:
         self.layers = layers
         self._places = [graph.places[layer] for layer in layers]
-        self._module = cut(graph.module, [place.node for place in self._places])
+        self._module = cut(graph.module, [place.node for place in self._places], rewrite)
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Run the graph as far as the deepest layer."""
@@ -37,7 +43,9 @@ class Probe:
         }
 
 
-def cut(module: fx.GraphModule, wanted: list[str]) -> fx.GraphModule:
+def cut(
+    module: fx.GraphModule, wanted: list[str], rewrite: Rewrite | None = None
+) -> fx.GraphModule:
     """The part of `module` that the wanted nodes need, returning their values as a tuple.
 
     All inputs stay, needed or not, so that every probe is called alike. Weights
@@ -50,6 +58,8 @@ def cut(module: fx.GraphModule, wanted: list[str]) -> fx.GraphModule:
     for node in list(graph.nodes):
         if node.op == "call_function" and node.target is torch._assert:
             graph.erase_node(node)
+    if rewrite:
+        rewrite(graph)
     graph.output(tuple(by_name[name] for name in wanted))
     # Placeholders are impure to fx, so this keeps them.
     graph.eliminate_dead_code()
@@ -62,14 +72,15 @@ class ProbeCache:
     def __init__(self, size: int = 64) -> None:
         self._size = size
         self._lock = Lock()
-        self._probes: OrderedDict[tuple[str, ...], Probe] = OrderedDict()
+        self._probes: OrderedDict[tuple[tuple[str, ...], Rewrite | None], Probe] = OrderedDict()
 
-    def get(self, graph: Graph, layers: tuple[str, ...]) -> Probe:
+    def get(self, graph: Graph, layers: tuple[str, ...], rewrite: Rewrite | None = None) -> Probe:
         """The probe of these layers, cut now if it is not there."""
+        key = layers, rewrite
         with self._lock:
-            probe = self._probes.get(layers) or Probe(graph, layers)
-            self._probes[layers] = probe
-            self._probes.move_to_end(layers)
+            probe = self._probes.get(key) or Probe(graph, layers, rewrite)
+            self._probes[key] = probe
+            self._probes.move_to_end(key)
             while len(self._probes) > self._size:
                 self._probes.popitem(last=False)
             return probe
