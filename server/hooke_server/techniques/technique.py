@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer
@@ -104,22 +104,16 @@ Obstacle = Callable[[Model, Site], str]
 """Why a technique is not valid for a place; empty where it is."""
 
 
-class EstimateFunction(Protocol):
-    """What a run would cost, from the same arguments as the run."""
+TechniqueFunction = Callable[..., Frames]
+"""A generator `(view, *, parameters) -> Frames` whose parameters have annotations and defaults.
 
-    def __call__(self, view: View, **parameters: Any) -> Estimate:
-        """Compute nothing that takes longer than reading the layer table."""
-        ...
+It yields a `Result` last; between two frames lies at most one step of work.
+"""
 
+EstimateFunction = Callable[..., Estimate]
+"""What a run would cost, from the arguments of the run. May run the model once, never more."""
 
-class TechniqueFunction(Protocol):
-    """A generator of frames; its keyword parameters have annotations and defaults."""
-
-    __name__: str
-
-    def __call__(self, view: View, **parameters: Any) -> Frames:
-        """Yield frames, a `Result` last; between two frames lies at most one step."""
-        ...
+Function = TypeVar("Function", bound=TechniqueFunction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +196,10 @@ def technique(
     source: str,
     obstacle: Obstacle,
     estimate: EstimateFunction,
-) -> Callable[[TechniqueFunction], TechniqueFunction]:
+) -> Callable[[Function], Function]:
     """Declare the decorated generator a technique, named like the function."""
 
-    def declare(function: TechniqueFunction) -> TechniqueFunction:
+    def declare(function: Function) -> Function:
         _registry.register(function.__name__)(
             Technique(
                 name=function.__name__,

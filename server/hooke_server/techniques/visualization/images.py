@@ -108,10 +108,12 @@ def make_image(
     generator: torch.Generator,
     *,
     decorrelate: bool,
+    device: torch.device | None = None,
 ) -> Image:
-    """Pictures in 0..1, stored as asked."""
+    """Pictures in 0..1, stored as asked, on that device."""
     stored = {Parameterization.FOURIER: fourier, Parameterization.PIXEL: pixel}[parameterization]
-    return colored(stored(shape, generator), decorrelate=decorrelate)
+    image = colored(stored(shape, generator), decorrelate=decorrelate)
+    return Image(tuple(tensor.to(device) for tensor in image.start), image.render)
 
 
 def _noise(batch: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

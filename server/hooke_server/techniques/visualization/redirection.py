@@ -58,6 +58,8 @@ def _rectifier(node: fx.Node) -> tuple[float, float] | None:
     if op == "relu":
         return 0.0, math.inf
     # Exporters write ReLU6 as one of the other two.
-    if op == "relu6" or (op in {"hardtanh", "clamp"} and node.args[1:] == (0, 6)):
+    arguments = [*node.args[1:], *node.kwargs.values()]
+    bounds = [value for value in arguments if value is not False]  # inplace=False
+    if op == "relu6" or (op in {"hardtanh", "clamp"} and bounds == [0, 6]):
         return 0.0, 6.0
     return None
