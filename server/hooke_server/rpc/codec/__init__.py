@@ -1,0 +1,1 @@
+"""Between the contract's messages and the server's values, one noun a file."""

@@ -1,0 +1,70 @@
+"""What made a result: enough to make it again."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hooke.v1 import frame_pb2, location_pb2
+from hooke.version import __version__
+from hooke_server.models.model import Model
+from hooke_server.rpc.names import model_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is known of a piece of work before it begins.
+
+    Attributes
+    ----------
+    digest : of the checked request, bound to the model's digest.
+    technique : its name; empty for plain activations.
+    locations : the places that pictures belong to, by their sites' index.
+    image_format : of finished pictures.
+    uses_graph : whether the model's graph computes, not its other runtime.
+    """
+
+    model_id: str
+    model: Model
+    digest: str
+    technique: str = ""
+    parameters_json: str = ""
+    seed: int = 0
+    locations: Sequence[location_pb2.Location] = ()
+    image_format: Literal["png", "jpeg", "webp"] = "png"
+    uses_graph: bool = True
+
+
+def provenance(work: Work) -> frame_pb2.Provenance:
+    """Provenance of work that ends now."""
+    now = Timestamp()
+    now.GetCurrentTime()
+    return frame_pb2.Provenance(
+        model=model_name(work.model_id),
+        model_digest=work.model.digest,
+        technique=work.technique,
+        parameters_json=work.parameters_json,
+        seed=work.seed,
+        device=str(work.model.device),
+        versions=versions(with_onnxruntime=not work.uses_graph),
+        parity_error=work.model.parity_error if work.uses_graph else None,
+        create_time=now,
+    )
+
+
+@functools.cache
+def versions(*, with_onnxruntime: bool) -> Mapping[str, str]:
+    """Versions of what decides the numbers, by package."""
+    found = {"hooke": __version__}
+    found |= {name: importlib.metadata.version(name) for name in ("numpy", "torch")}
+    if with_onnxruntime:
+        # One package under two names; its module tells its version itself.
+        import onnxruntime
+
+        found["onnxruntime"] = onnxruntime.__version__
+    return found
