@@ -1,0 +1,99 @@
+"""What commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 200
+"""Columns of a table that no terminal limits."""
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def console(*, errors: bool = False) -> Console:
+    """Prints texts as they are; layer ids may look like markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if errors else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=errors, width=width, markup=False, emoji=False, highlight=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns whose names begin with `#` hold numbers."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        number = name.startswith("#")
+        grid.add_column(
+            name.removeprefix("#"),
+            justify="right" if number else "left",
+            no_wrap=number,
+            overflow="fold",
+        )
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    console().print(grid)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print names and values, a line each; those without a value are left out."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in {None, ""}:
+            grid.add_row(name, str(value))
+    console().print(grid)
+
+
+def dump(value: Any) -> None:
+    """Print JSON."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value in JSON's words. Bytes, which are pictures, are left out."""
+    if dataclasses.is_dataclass(value):
+        members = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {name: plain(each) for name, each in members if not isinstance(each, bytes)}
+    if isinstance(value, dict):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def shape(extents: Iterable[object]) -> str:
+    """`batch x 64 x 56 x 56`."""
+    return " x ".join(map(str, extents)) or "scalar"
+
+
+def count(number: float) -> str:
+    """`11.7 M`."""
+    for unit in ("", " k", " M", " G", " T"):
+        if abs(number) < 1000:
+            return f"{number:.0f}" if not unit else f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g} P"
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """A histogram in one line of blocks."""
+    top = max(counts, default=0) or 1
+    return "".join(BARS[(len(BARS) - 1) * each // top] for each in counts)

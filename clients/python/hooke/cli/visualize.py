@@ -1,0 +1,186 @@
+"""`hooke visualize`: what a unit responds to, live; and `hooke techniques`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+import typer
+
+from hooke.cli import save, show
+from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from hooke import Frame, Picture, Progress, Result
+    from hooke.techniques import Lens
+
+YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def visualize(
+    name: Name,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Id; left out, the model's output.")
+    ] = None,
+    unit: Annotated[list[int] | None, typer.Option("--unit", "-u", help="Index of a unit.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Class, at the output.")] = None,
+    position: Annotated[
+        str | None, typer.Option(help="Of a neuron: '3,4' is row 3, column 4.")
+    ] = None,
+    technique: Annotated[
+        str, typer.Option(help="Name; 'hooke techniques' lists them.")
+    ] = "feature_visualization",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="Parameter: steps=64. May be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    preview_every: Annotated[
+        int, typer.Option(help="Write what there is to the output each so many steps.", min=0)
+    ] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp.")
+    ] = None,
+    address: Address = ADDRESS,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Make a picture of what a unit, a neuron or a class responds to."""
+    path = output or Path(f"{name}.png")
+    save.check_suffix(path, list(save.PICTURES))
+    given = {
+        "layer": layer,
+        "unit": unit or None,
+        "label": label or None,
+        "position": [int(each) for each in position.split(",")] if position else None,
+    }
+    with client(address, timeout) as connection:
+        frames = connection.visualize(
+            name,
+            technique=lens(technique, parameter or ()),
+            seed=seed,
+            preview_every=preview_every,
+            format=save.PICTURES[path.suffix],
+            **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
+        )
+        made, result = watch(frames, path)
+    written = save.pictures(path, made)
+    if as_json:
+        files = map(str, written)
+        return show.dump(
+            {
+                "pictures": [
+                    {**show.plain(picture), "file": file}
+                    for picture, file in zip(made, files, strict=True)
+                ],
+                "result": result,
+            }
+        )
+    for picture, file in zip(made, written, strict=True):
+        typer.echo(f"wrote {file}: {picture.caption or picture.layer}")
+    return None
+
+
+def lens(name: str, assignments: Sequence[str]) -> Lens:
+    """The technique of that name with parameters given as `name=value`."""
+    from hooke.techniques import LENSES
+
+    if name not in LENSES:
+        raise ValueError(f"no technique {name!r} in this client; there are {', '.join(LENSES)}")
+    kinds = get_type_hints(LENSES[name])
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or key not in kinds:
+            raise ValueError(f"--set {assignment!r} sets none of {', '.join(kinds)}")
+        values[key] = _parsed(text.strip(), get_args(kinds[key])[0], key)
+    return LENSES[name](**values)
+
+
+def _parsed(text: str, kind: type, name: str) -> Any:
+    if kind is bool:
+        if text.lower() not in YES_NO:
+            raise ValueError(f"{name} is yes or no, not {text!r}")
+        return YES_NO[text.lower()]
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{name} is a number, not {text!r}") from None
+
+
+def watch(frames: Iterable[Frame], path: Path | None = None) -> tuple[list[Picture], Result | None]:
+    """Take frames to their end behind a progress bar; previews go to `path` as they come."""
+    from hooke import Picture, Progress, Result
+
+    made: list[Picture] = []
+    result = None
+    with bar() as (progress, task):
+        for frame in frames:
+            match frame:
+                case Progress():
+                    _advance(progress, task, frame)
+                case Picture(final=True):
+                    made.append(frame)
+                case Picture() if path and frame.suffix == path.suffix:
+                    frame.save(path)
+                case Result():
+                    result = frame
+    return made, result
+
+
+@contextmanager
+def bar() -> Iterator[tuple[Bar, TaskID]]:
+    """A progress bar on standard error that leaves when the work is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    console = show.console(errors=True)
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        yield progress, progress.add_task("starting", total=None)
+
+
+def _advance(progress: Bar, task: TaskID, frame: Progress) -> None:
+    objective = "" if frame.objective is None else f"objective {frame.objective:.3g}"
+    told = "  ".join(filter(None, [frame.message, objective]))
+    progress.update(task, completed=frame.step, total=frame.total_steps, description=told)
+
+
+def techniques(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Say which are valid on this model.")
+    ] = None,
+    layer: Annotated[str | None, typer.Option("--layer", "-l", help="... at this layer.")] = None,
+    address: Address = ADDRESS,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """List the techniques with their parameters."""
+    if layer and not name:
+        raise ValueError("--layer needs the name of a model before it")
+    with client(address, timeout) as connection:
+        found = connection.techniques(name, layer=layer) if layer else connection.techniques(name)
+    if as_json:
+        return show.dump(found)
+    for each in found:
+        typer.echo(f"{each.name}: {each.title} ({each.source})")
+        if each.applicable is not None:
+            typer.echo("valid there" if each.applicable else f"not valid there: {each.obstacle}")
+        rows = (
+            (p.name, p.type.lower(), p.default, _bounds(p), p.description) for p in each.parameters
+        )
+        show.table(["parameter", "type", "#default", "allowed", "what it does"], rows)
+    return None
+
+
+def _bounds(parameter: Any) -> str:
+    if parameter.choices:
+        return ", ".join(parameter.choices)
+    if parameter.minimum is None and parameter.maximum is None:
+        return ""
+    return f"{parameter.minimum:g} to {parameter.maximum:g}"

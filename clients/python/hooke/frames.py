@@ -1,0 +1,173 @@
+"""What a call that computes yields: `Progress | Picture | Tensor | Result`.
+
+A `Result` is the last frame of a piece of work; see `hooke.v1.Frame`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hooke.messages import copy, layer_id, model_id
+from hooke.v1 import frame_pb2, image_pb2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the work is. Times are in seconds; a higher objective is better."""
+
+    step: int
+    total_steps: int
+    objective: float | None = None
+    elapsed: float = 0.0
+    remaining: float = 0.0
+    steps_per_second: float = 0.0
+    message: str = ""
+
+    @classmethod
+    def read(cls, message: frame_pb2.Progress) -> Progress:
+        """The value of a message."""
+        elapsed, remaining = message.elapsed.ToTimedelta(), message.remaining.ToTimedelta()
+        times = {"elapsed": elapsed.total_seconds(), "remaining": remaining.total_seconds()}
+        return copy(cls, message, **times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture that the server made, of a layer, a unit or a neuron.
+
+    `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
+    """
+
+    name: str
+    final: bool
+    layer: str
+    unit: int | None = None
+    position: tuple[int, ...] = ()
+    mime_type: str = ""
+    width: int = 0
+    height: int = 0
+    step: int = 0
+    objective: float | None = None
+    caption: str = ""
+    data: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def read(cls, message: image_pb2.Picture) -> Picture:
+        """The value of a message."""
+        place = message.location
+        return copy(
+            cls,
+            message,
+            final=message.role == image_pb2.PICTURE_ROLE_FINAL,
+            layer=layer_id(place.layer),
+            unit=place.unit if place.HasField("unit") else None,
+            position=tuple(place.position),
+        )
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of a file of this format: `.png`, `.jpg` or `.webp`."""
+        return "." + self.mime_type.removeprefix("image/").replace("jpeg", "jpg")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the file, as it came; a path without a suffix gets the format's."""
+        path = Path(path)
+        path = path if path.suffix else path.with_name(path.name + self.suffix)
+        if path.suffix.lower().replace("jpeg", "jpg") != self.suffix:
+            asked = f"ask for format={path.suffix[1:]!r} to get another"
+            raise ValueError(f"this picture is {self.mime_type}, not {path.suffix}; {asked}")
+        path.write_bytes(self.data)
+        return path
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, bytes]:
+        return {self.mime_type: self.data}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tensor:
+    """An array with the layer it is of, what it holds and a name for each axis.
+
+    As an input it says: exactly this array, never a picture. With `scale`, the
+    stored integers stand for `scale * value + offset`.
+    """
+
+    value: np.ndarray
+    name: str = ""
+    layer: str = ""
+    axes: tuple[str, ...] = ()
+    scale: float | None = None
+    offset: float = 0.0
+
+    @property
+    def real(self) -> np.ndarray:
+        """The values themselves: where integers stand for them, as float32."""
+        if self.scale is None:
+            return self.value
+        return (self.value * np.float64(self.scale) + self.offset).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a request will cost: peak memory, operations, bytes to be streamed, layers read."""
+
+    memory_bytes: int
+    macs: int
+    tensor_bytes: int
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What made a result; enough to make it again. `parameters_json` is a JSON object."""
+
+    model: str
+    model_digest: str
+    technique: str
+    parameters_json: str
+    seed: int
+    device: str
+    versions: Mapping[str, str]
+    parity_error: float | None
+    create_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The work is done. `duration` is in seconds; `metrics` sum the work up."""
+
+    plan_digest: str
+    provenance: Provenance
+    duration: float
+    tensor_count: int = 0
+    picture_count: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    run: int = 0
+    estimate: Estimate | None = None
+
+    @classmethod
+    def read(cls, message: frame_pb2.Result) -> Result:
+        """The value of a message."""
+        made = message.provenance
+        return copy(
+            cls,
+            message,
+            provenance=copy(
+                Provenance,
+                made,
+                model=model_id(made.model),
+                versions=dict(made.versions),
+                create_time=made.create_time.ToDatetime(UTC),
+            ),
+            duration=message.duration.ToTimedelta().total_seconds(),
+            metrics=dict(message.metrics),
+            estimate=copy(Estimate, message.estimate) if message.HasField("estimate") else None,
+        )
+
+
+Frame = Progress | Picture | Tensor | Result

@@ -1,0 +1,80 @@
+"""Between the contract's messages and plain Python values.
+
+Values are frozen dataclasses whose fields have the names of the message's fields.
+Enum values are their names without the prefix that the contract needs:
+`MODEL_STATE_READY` is `"READY"`; ids are plain, resource names stay on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+
+V = TypeVar("V")
+
+
+def copy(kind: type[V], message: Message, **own: Any) -> V:
+    """A value of a dataclass: its fields are `own`, and the message's of the same names."""
+    names = [field.name for field in fields(kind) if field.name not in own]  # type: ignore[arg-type]
+    known = message.DESCRIPTOR.fields_by_name
+    return kind(**{name: _value(message, known[name]) for name in names if name in known}, **own)
+
+
+def _value(message: Message, field: Any) -> Any:
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return tuple(value)
+    if field.has_presence and not message.HasField(field.name):
+        return None
+    return short(field.enum_type, value) if field.enum_type else value
+
+
+def short(kind: EnumDescriptor, number: int) -> str:
+    """An enum value's name without its prefix; the number where this client is too old for it."""
+    value = kind.values_by_number.get(number)
+    return value.name.removeprefix(_prefix(kind)) if value else str(number)
+
+
+def number(kind: EnumDescriptor, name: str, what: str) -> Any:
+    """The enum value of a short name, in either case, or ValueError with all names."""
+    value = kind.values_by_name.get(_prefix(kind) + name.upper().replace("-", "_"))
+    if value is None or value.number == 0:
+        names = [short(kind, each.number).lower() for each in kind.values if each.number]
+        raise ValueError(f"{what} {name!r} is unknown; it is one of {', '.join(names)}")
+    return value.number
+
+
+def _prefix(kind: EnumDescriptor) -> str:
+    return kind.values_by_number[0].name.removesuffix("UNSPECIFIED")
+
+
+def model_name(model: str) -> str:
+    """The resource name of a model."""
+    return f"models/{model}"
+
+
+def layer_name(model: str, layer: str) -> str:
+    """The resource name of a layer; characters that have a meaning there are escaped."""
+    return f"models/{model}/layers/{quote(layer, safe='.-_~:@')}"
+
+
+def model_id(name: str) -> str:
+    """The model in a resource name."""
+    return name.split("/")[1] if "/" in name else name
+
+
+def layer_id(name: str) -> str:
+    """The layer in a resource name; empty where it names none."""
+    return unquote(name.partition("/layers/")[2])
+
+
+def listed(value: str | Iterable[str] | None) -> list[str]:
+    """One text or several, as a list."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
