@@ -44,7 +44,8 @@ class Place:
 
     `module_path`, `module_class` and `occurrence` name the module call that it is
     the value of; the class is empty for an operation outside any leaf module,
-    whose path is then that of the module around it.
+    whose path is then that of the module around it. `depth` counts the modules
+    around it, and `parent` is the id of the innermost of them that is a layer.
     """
 
     node: str
@@ -52,6 +53,8 @@ class Place:
     module_path: str = ""
     module_class: str = ""
     occurrence: int = 0
+    depth: int = 0
+    parent: str = ""
 
     def pick(self, value: Any) -> Any:
         """The tensor inside the node's value."""
