@@ -25,7 +25,7 @@ def macs_of(name: str, args: Sequence[Any], out: Any) -> int:
 def _convolution(args: Sequence[Any], out: Tensor) -> int:
     source, weight, transposed = args[0], args[1], args[6]
     # Each element of the smaller side meets every weight of its group once.
-    return prod((source if transposed else out).shape) * prod(weight.shape[1:])
+    return int(prod((source if transposed else out).shape) * prod(weight.shape[1:]))
 
 
 def _product(first: int) -> Count:

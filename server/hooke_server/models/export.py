@@ -6,6 +6,7 @@ export makes inputs, become attributes again.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -35,18 +36,16 @@ def export_module(module: nn.Module, example: tuple[Tensor, ...]) -> fx.GraphMod
 def _export(module: nn.Module, example: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
     pair = tuple(torch.cat([tensor, tensor]) for tensor in example)
     dynamic = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
-    shapes: Any = {name: dim for name, dim in zip(_names(module), dynamic, strict=False)}
+    shapes: Any = dict(zip(_names(module), dynamic, strict=False))
     if len(shapes) != len(example):
         shapes = (dynamic,)  # forward(*inputs)
     try:
         return torch.export.export(module, pair, dynamic_shapes=shapes, strict=False)
-    except Exception:  # noqa: BLE001  # export raises anything where the batch is baked in
+    except Exception:  # export raises anything where the batch is baked in
         return torch.export.export(module, example, strict=False)
 
 
 def _names(module: nn.Module) -> list[str]:
-    import inspect
-
     parameters = inspect.signature(module.forward).parameters.values()
     return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
 

@@ -93,10 +93,10 @@ def remove_in_place(module: fx.GraphModule) -> bool:
 def _check_views(
     written: fx.Node, by: fx.Node, root: dict[fx.Node, fx.Node], order: dict[fx.Node, int]
 ) -> None:
-    for other, origin in root.items():
-        if origin is root[written] and other is not written and other is not by:
-            if any(order[user] > order[by] for user in other.users):
-                raise NotFunctionalError(f"{other.name} is read after {by.name} overwrote it")
+    others = (n for n in root if root[n] is root[written] and n not in {written, by})
+    for other in others:
+        if any(order[user] > order[by] for user in other.users):
+            raise NotFunctionalError(f"{other.name} is read after {by.name} overwrote it")
 
 
 def _op(module: fx.GraphModule, node: fx.Node) -> str:
@@ -116,7 +116,7 @@ def _make_functional(module: fx.GraphModule, node: fx.Node) -> bool:
         return True
     if node.op == "call_function" and _clear_flag(node):
         return True
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    name = str(getattr(node.target, "__name__", node.target))
     if node.op not in {"call_method", "call_function"} or not name.endswith("_"):
         return False
     if name.endswith("__"):

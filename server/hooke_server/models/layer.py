@@ -6,16 +6,29 @@ tensor; the fields are those of `hooke.v1.Layer`, which explains each.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
 
 Dimension = int | str
-"""An extent, or the name of a dynamic one (`"batch"`)."""
+"""An extent, or the name of a dynamic one (`"batch"`, `"64*batch"`)."""
 
 POSITION_AXES = {0: (), 1: ("token",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """Names of the axes that are neither batch nor unit, by their number."""
+
+
+_OF_BATCH = re.compile(r"(?:(\d+)\*)?batch(?:\+(\d+))?")
+
+
+def extent_at(dimension: Dimension, batch: int) -> int:
+    """The extent at a batch size; a dynamic one of unknown name counts as the batch."""
+    if isinstance(dimension, int):
+        return dimension
+    match = _OF_BATCH.fullmatch(dimension)
+    factor, offset = match.groups() if match else (None, None)
+    return int(factor or 1) * batch + int(offset or 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +49,7 @@ class TensorSpec:
         """Number of elements, with `batch` in place of each dynamic dimension."""
         total = 1
         for extent in self.shape:
-            total *= batch if isinstance(extent, str) else extent
+            total *= extent_at(extent, batch)
         return total
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from hooke_server.models.axes import Trace, customary, input_trace
+from hooke_server.models.axes import Trace, input_trace
 from hooke_server.models.costs import macs_of
 from hooke_server.models.flow import follow
 
@@ -60,17 +60,17 @@ def measure(module: fx.GraphModule, example: tuple[Tensor, ...]) -> dict[str, Me
     """What each node of `module`'s graph yields for `example`, by node name."""
     try:
         return _Run(module, meta=True).all(example)
-    except Exception:  # noqa: BLE001  # many things do not work without data
+    except Exception:  # many things do not work without data
         return _Run(module, meta=False).all(example)
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows traces and counts MACs through every aten operation."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs = 0
-        self.traces = WeakTensorKeyDictionary()
+        self.traces: Any = WeakTensorKeyDictionary()
 
     def trace(self, value: Any) -> Trace | None:
         return self.traces.get(value) if isinstance(value, Tensor) else None
@@ -85,8 +85,7 @@ class _Watch(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 trace = follow(name, args, tensor, self.trace)
                 if trace is not None:
-                    fits = len(trace.dims) == tensor.ndim
-                    self.traces[tensor] = trace if fits else customary(tensor.shape)
+                    self.traces[tensor] = trace
         return out
 
 

@@ -11,7 +11,7 @@ tensor is an operation, `path.op`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import fx, nn
@@ -238,8 +238,3 @@ def resolve(node: fx.Node, keys: Keys, measured: Mapping[str, Measured]) -> Tens
         assert isinstance(key, int | str)  # noqa: S101
         node, keys = source, (key, *keys)
     return node.name, keys
-
-
-def read_by(node: fx.Node) -> Iterable[fx.Node]:
-    """The nodes whose values a node reads."""
-    return node.all_input_nodes

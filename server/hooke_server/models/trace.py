@@ -41,7 +41,7 @@ def trace_module(
     for way in reversed(ways) if prefer_export else ways:
         try:
             return way(module, example)
-        except Exception as error:  # noqa: BLE001  # whatever foreign code raises
+        except Exception as error:  # whatever foreign code raises
             reasons.append(f"{way.__name__.strip('_')}: {_reason(error)}")
     raise FailedPreconditionError(
         Reason.MODEL_UNSUPPORTED,
