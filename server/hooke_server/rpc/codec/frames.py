@@ -1,0 +1,208 @@
+"""Frames of a technique as messages.
+
+    frames -> prepared (compute thread) -> stream (event loop) -> messages
+
+`prepared` runs where the frames are made: it encodes pictures, brings tensors to
+host memory, counts and times. `stream` only numbers and frames what it is given,
+and asks for the next when the last was taken, so a slow reader slows the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from typing import Any, Literal
+
+from google.protobuf.duration_pb2 import Duration
+
+from hooke.v1 import frame_pb2, image_pb2, tensor_pb2
+from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.rpc.codec.provenance import Work, provenance
+from hooke_server.rpc.framing import Outgoing, Sender, outgoing
+from hooke_server.rpc.names import layer_name
+from hooke_server.techniques.frames import (
+    Array,
+    Estimate,
+    Frame,
+    Frames,
+    Picture,
+    Progress,
+    Result,
+)
+from hooke_server.techniques.pictures import encode
+
+PROGRESS_SECONDS = 0.1
+PREVIEW_SECONDS = 0.2
+
+MAX_PICTURE = (4 << 20) - (64 << 10)
+"""Bytes of the largest picture sent, which leaves room for the rest of its message."""
+
+Prepared = dict[str, Any] | Outgoing | None
+"""The fields of a `Frame`, a tensor, or None in place of a frame that is left out."""
+
+FORMATS: dict[int, Literal["png", "jpeg", "webp"]] = {
+    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "png",
+    image_pb2.IMAGE_FORMAT_PNG: "png",
+    image_pb2.IMAGE_FORMAT_JPEG: "jpeg",
+    image_pb2.IMAGE_FORMAT_WEBP: "webp",
+}
+"""Formats of finished pictures."""
+
+
+def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
+    """The format in which finished pictures are wanted."""
+    if wanted not in FORMATS:
+        message = f"{field} must be PNG, JPEG or WEBP"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, format=wanted)
+    return FORMATS[wanted]
+
+
+async def stream(
+    items: AsyncIterator[Prepared], sender: Sender[frame_pb2.Frame]
+) -> AsyncGenerator[frame_pb2.Frame | bytes, None]:
+    """The messages of prepared frames, each made when the last was taken."""
+    async for item in items:
+        if isinstance(item, Outgoing):
+            for message in sender.tensor(item):
+                yield message
+        elif item is not None:
+            yield sender.message(**item)
+
+
+class Preparation:
+    """Prepares the frames of one piece of work.
+
+    Every frame of the technique gives one item, if only None, so that work can be
+    stopped between any two of its steps.
+    """
+
+    def __init__(self, work: Work, *, run: int = 0) -> None:
+        self._work = work
+        self._run = run
+        self._seconds = 0.0
+        self._tensors = 0
+        self._pictures = 0
+        self._progress_due = 0.0
+        self._preview_due = 0.0
+        self._preview_step = -1
+
+    def prepared(self, frames: Frames) -> Iterator[Prepared]:
+        """The frames, ready to be sent."""
+        try:
+            while True:
+                began = time.perf_counter()
+                frame = next(frames, None)
+                # Others may have the device while this generator waits to go on.
+                self._seconds += time.perf_counter() - began
+                if frame is None:
+                    return
+                yield self._prepare(frame)
+        finally:
+            if isinstance(frames, Generator):
+                frames.close()
+
+    def _prepare(self, frame: Frame) -> Prepared:
+        match frame:
+            case Progress():
+                return self._progress(frame)
+            case Picture():
+                return self._picture(frame)
+            case Array():
+                return self._tensor(frame)
+            case Result():
+                return self._result(frame)
+
+    def _progress(self, frame: Progress) -> Prepared:
+        now = time.monotonic()
+        if now < self._progress_due and frame.step < frame.total:
+            return None
+        self._progress_due = now + PROGRESS_SECONDS
+        rate = frame.step / self._seconds if self._seconds else 0.0
+        progress = frame_pb2.Progress(
+            step=frame.step,
+            total_steps=frame.total,
+            objective=frame.objective,
+            elapsed=duration(self._seconds),
+            remaining=duration((frame.total - frame.step) / rate) if rate else None,
+            steps_per_second=rate,
+            message=frame.message,
+        )
+        return {"progress": progress}
+
+    def _picture(self, frame: Picture) -> Prepared:
+        if not frame.final and not self._preview_is_due(frame.step):
+            return None
+        self._pictures += frame.final
+        wanted = self._work.image_format if frame.final else "jpeg"
+        data = encode(frame.pixels, wanted)
+        if len(data) > MAX_PICTURE:
+            raise ResourceExhaustedError(
+                Reason.LIMIT_EXCEEDED,
+                f"the picture {frame.name!r} takes {len(data)} bytes as {wanted}, more than a"
+                f" message's {MAX_PICTURE}; ask for JPEG or for a smaller picture",
+                size=len(data),
+                limit=MAX_PICTURE,
+            )
+        role = image_pb2.PICTURE_ROLE_FINAL if frame.final else image_pb2.PICTURE_ROLE_PREVIEW
+        picture = image_pb2.Picture(
+            name=frame.name,
+            role=role,
+            location=self._work.locations[frame.site],
+            mime_type=f"image/{wanted}",
+            width=frame.pixels.shape[1],
+            height=frame.pixels.shape[0],
+            step=frame.step,
+            objective=frame.objective,
+            caption=frame.caption,
+            data=data,
+        )
+        return {"picture": picture}
+
+    def _preview_is_due(self, step: int) -> bool:
+        """Previews of one step, one for each place, go together or not at all."""
+        if step != self._preview_step and time.monotonic() >= self._preview_due:
+            self._preview_step = step
+            self._preview_due = time.monotonic() + PREVIEW_SECONDS
+        return step == self._preview_step
+
+    def _tensor(self, frame: Array) -> Outgoing:
+        self._tensors += 1
+        header = tensor_pb2.TensorHeader(
+            layer=layer_name(self._work.model_id, frame.layer) if frame.layer else "",
+            name=frame.name,
+            axes=frame.axes,
+        )
+        if frame.scale is not None:
+            header.quantization.scale = frame.scale
+            header.quantization.offset = frame.offset
+        return outgoing(frame.value, header)
+
+    def _result(self, frame: Result) -> Prepared:
+        result = frame_pb2.Result(
+            plan_digest=self._work.digest,
+            provenance=provenance(self._work),
+            duration=duration(self._seconds),
+            tensor_count=self._tensors,
+            picture_count=self._pictures,
+            metrics=frame.metrics,
+            run=self._run,
+        )
+        return {"result": result}
+
+
+def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
+    """The answer to `validate_only`."""
+    estimate = frame_pb2.CostEstimate(
+        memory_bytes=cost.memory_bytes,
+        macs=cost.macs,
+        tensor_bytes=cost.tensor_bytes,
+        layers=cost.layers,
+    )
+    return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
+
+
+def duration(seconds: float) -> Duration:
+    """Seconds as a message."""
+    message = Duration()
+    message.FromNanoseconds(int(seconds * 1e9))
+    return message

@@ -1,0 +1,129 @@
+"""A real server in process, on a free port, with small real models, and stubs to call it."""
+
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+import torch
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_health.v1.health import aio as health_aio
+from grpc_status import rpc_status
+from torch import nn
+
+from hooke.v1 import (
+    activation_service_pb2_grpc,
+    model_service_pb2_grpc,
+    technique_service_pb2_grpc,
+    visualization_service_pb2_grpc,
+)
+from hooke_server.engine.batching import Batcher
+from hooke_server.engine.catalog import Catalog
+from hooke_server.engine.worker import Worker
+from hooke_server.errors import NotFoundError, Reason
+from hooke_server.models.model import Model, ModelFormat
+from hooke_server.models.structure import assemble
+from hooke_server.models.trace import trace_module
+from hooke_server.rpc.server import build_server
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.relu(self.conv(x) + x)
+
+
+class Net(nn.Module):
+    """A small classifier of 16 x 16 pictures, with an in-place rectifier that runs twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.block = Residual()
+        self.relu = nn.ReLU(inplace=True)
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.relu(self.stem(x))
+        x = self.relu(self.block(x))
+        return self.fc(x.mean((2, 3)))
+
+
+class Pair(nn.Module):
+    """Two inputs."""
+
+    def forward(self, left, right):
+        return left @ right.transpose(1, 2)
+
+
+def model_of(module: nn.Module, *examples: torch.Tensor, **facts: object) -> Model:
+    return assemble(
+        trace_module(module.eval(), examples),
+        examples,
+        source="live",
+        format=ModelFormat.TORCH,
+        weights=module.state_dict(),
+        **facts,
+    )
+
+
+class Served:
+    """A running server: its parts, a channel to it, and a stub for each service."""
+
+    def __init__(self, catalog, worker, channel):
+        self.catalog = catalog
+        self.worker = worker
+        self.channel = channel
+        self.models = model_service_pb2_grpc.ModelServiceStub(channel)
+        self.activations = activation_service_pb2_grpc.ActivationServiceStub(channel)
+        self.techniques = technique_service_pb2_grpc.TechniqueServiceStub(channel)
+        self.visualizations = visualization_service_pb2_grpc.VisualizationServiceStub(channel)
+
+
+@asynccontextmanager
+async def serving(models, *, load=None, **settings):
+    def unknown(source):
+        raise NotFoundError(Reason.SOURCE_NOT_FOUND, f"no source {source!r}", source=source)
+
+    worker = Worker()
+    catalog = Catalog(load or unknown, memory_budget=None)
+    for name, model in models.items():
+        catalog.adopt(name, model)
+    server = build_server(
+        catalog=catalog,
+        worker=worker,
+        batcher=Batcher(worker),
+        health=health_aio.HealthServicer(),
+        **settings,
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield Served(catalog, worker, channel)
+    finally:
+        await server.stop(0)
+        catalog.close()
+        await worker.close()
+
+
+async def ended(call):
+    """The answer of a call, or the messages of a stream."""
+    if isinstance(call, grpc.aio.UnaryUnaryCall):
+        return await call
+    return [message async for message in call]
+
+
+async def failure(call):
+    """Code, `ErrorInfo` and message of a call, unary or stream, that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ended(call)
+    status = rpc_status.from_call(caught.value)
+    infos = [detail for detail in status.details if detail.Is(ErrorInfo.DESCRIPTOR)]
+    assert len(infos) == 1
+    info = ErrorInfo()
+    infos[0].Unpack(info)
+    return caught.value.code().name, info, caught.value.details()
