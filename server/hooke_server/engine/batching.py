@@ -1,0 +1,142 @@
+"""Requests for the same layers of the same model share a forward pass.
+
+Nobody waits for company: a request is put in the worker's queue at once, and
+those that can share its pass join it for as long as it stands there. So an idle
+server adds no delay, and a busy one joins the more the busier it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from hooke_server.engine.worker import Worker
+from hooke_server.models.model import Model
+
+Values = dict[str, Tensor]
+_Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Member:
+    """A request: its inputs, and the answer when it comes."""
+
+    inputs: tuple[Tensor, ...]
+    answer: asyncio.Future[Values]
+
+    @property
+    def size(self) -> int:
+        """Its batch size."""
+        return len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 1
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Requests that share a pass; others may join until it is taken by the compute thread."""
+
+    model: Model
+    layers: tuple[str, ...]
+    limit: int
+    _members: list[_Member] = field(default_factory=list)
+    _open: bool = True
+    _lock: Lock = field(default_factory=Lock)
+
+    def join(self, member: _Member) -> bool:
+        """Take the member in if there is still time and room."""
+        with self._lock:
+            size = sum(other.size for other in self._members) + member.size
+            fits = self._open and (not self._members or size <= self.limit)
+            if fits:
+                self._members.append(member)
+            return fits
+
+    def take(self) -> list[_Member]:
+        """Close the group; those of its members that still wait for an answer."""
+        with self._lock:
+            self._open = False
+            return [member for member in self._members if not member.answer.done()]
+
+    def run(self) -> list[tuple[_Member, Values]]:
+        """The answer of each member; on the compute thread."""
+        members = self.take()
+        if len(members) < 2:
+            return [(one, self.model.forward(self.layers, one.inputs)) for one in members]
+        inputs = [torch.cat(parts) for parts in zip(*(m.inputs for m in members), strict=True)]
+        joined = self.model.forward(self.layers, inputs)
+        sizes = [member.size for member in members]
+        # Copies, so that a slow reader does not keep the answers of all the others.
+        parts = {
+            layer: [p.clone() for p in torch.split(value, sizes)] for layer, value in joined.items()
+        }
+        return [
+            (member, {layer: part[index] for layer, part in parts.items()})
+            for index, member in enumerate(members)
+        ]
+
+
+class Batcher:
+    """Runs forward passes, joined where that is possible; for one event loop.
+
+    Parameters
+    ----------
+    worker : where they run.
+    max_batch : samples in a joined pass; a larger request runs alone.
+    """
+
+    def __init__(self, worker: Worker, *, max_batch: int = 8) -> None:
+        self._worker = worker
+        self._max_batch = max_batch
+        self._groups: dict[_Key, _Group] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def forward(
+        self, model: Model, layers: Sequence[str], inputs: Sequence[Tensor]
+    ) -> Values:
+        """The values of `layers` for `inputs`, as `Model.forward` gives them.
+
+        Answers of joined requests differ from those of requests alone by rounding.
+        """
+        names, member = tuple(layers), self._member(inputs)
+        if not _joinable(model, names, member):
+            return await self._worker.call(model.forward, names, member.inputs)
+        key = (id(model), names, *((t.shape[1:], t.dtype) for t in inputs))
+        group = self._groups.get(key)
+        if group is None or not group.join(member):
+            group = self._groups[key] = _Group(model, names, self._max_batch)
+            group.join(member)
+            task = asyncio.create_task(self._run(key, group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await member.answer
+
+    def _member(self, inputs: Sequence[Tensor]) -> _Member:
+        return _Member(tuple(inputs), asyncio.get_running_loop().create_future())
+
+    async def _run(self, key: _Key, group: _Group) -> None:
+        try:
+            answers = await self._worker.call(group.run)
+        except Exception as error:  # whatever it is, those who wait get it
+            for member in group.take():
+                member.answer.set_exception(error)
+        else:
+            for member, values in answers:
+                if not member.answer.done():
+                    member.answer.set_result(values)
+        finally:
+            if self._groups.get(key) is group:
+                del self._groups[key]
+
+
+def _joinable(model: Model, layers: tuple[str, ...], member: _Member) -> bool:
+    """Whether samples of different requests can go through together and be told apart."""
+    specs = [*model.inputs, *(model.layer(layer).output for layer in layers)]
+    return (
+        model.fixed_batch is None
+        and all(spec.shape[:1] == ("batch",) for spec in specs)
+        and all(tensor.ndim and len(tensor) == member.size for tensor in member.inputs)
+    )

@@ -1,0 +1,72 @@
+"""Memory that work may hold at once, handed out in the order of asking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hooke_server.errors import Reason, ResourceExhaustedError
+
+
+class Budget:
+    """A number of bytes that concurrent work shares.
+
+    First come, first served: a large request is not starved by small ones that
+    would fit beside what runs. For one event loop.
+
+    Parameters
+    ----------
+    total : bytes in all; None: without limit.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self._total = total
+        self._held = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Hold `size` bytes inside the block, after waiting until they are free.
+
+        ResourceExhaustedError at once where the whole budget would not do.
+        """
+        if self._total is not None and size > self._total:
+            raise ResourceExhaustedError(
+                Reason.MEMORY_BUDGET_EXCEEDED,
+                f"this needs about {size} bytes of memory, more than the {self._total}"
+                " that all work together may use; ask for less at once",
+                memory_bytes=size,
+                budget=self._total,
+            )
+        await self._take(size)
+        try:
+            yield
+        finally:
+            self._held -= size
+            self._serve()
+
+    async def _take(self, size: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            # The turn may have come in the moment in which the caller left.
+            if turn.done() and not turn.cancelled():
+                self._held -= size
+            self._serve()
+            raise
+
+    def _serve(self) -> None:
+        """Give their turn to those first in line, as far as the memory goes."""
+        while self._waiting:
+            size, turn = self._waiting[0]
+            if not turn.done() and self._total is not None and self._held + size > self._total:
+                return
+            self._waiting.popleft()
+            if not turn.done():
+                self._held += size
+                turn.set_result(None)
