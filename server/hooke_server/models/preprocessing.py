@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,25 @@ class Preprocessing:
         left, top = round((width - size[0]) / 2), round((height - size[1]) / 2)
         resized = picture.resize((width, height), resample)
         return resized.crop((left, top, left + size[0], top + size[1]))
+
+
+def customary_preprocessing(shape: Sequence[int | str]) -> Preprocessing | None:
+    """For an input whose model tells nothing: ImageNet's values for colour pictures.
+
+    Grey pictures keep their scale of 0 to 1. None for an input that is no picture
+    [batch, 1 or 3 channels, height, width] of a known size.
+    """
+    if len(shape) != 4 or shape[1] not in {1, 3}:
+        return None
+    height, width = shape[2:]
+    if not (isinstance(height, int) and isinstance(width, int)):
+        return None
+    size = {"crop_height": height, "crop_width": width, "declared": False}
+    # The customary 224 are cut from 256.
+    resize = round(min(height, width) * 256 / 224) if height == width else 0
+    if shape[1] == 3:
+        return Preprocessing(resize_shorter_side=resize, **size)
+    return Preprocessing(channels=1, resize_shorter_side=0, mean=(0.0,), std=(1.0,), **size)
 
 
 def open_picture(data: bytes, field: str) -> Image.Image:

@@ -80,8 +80,8 @@ def _select(args: Sequence[Any], out: Tensor, find: Find) -> Trace:
 
 @rule("slice")
 def _slice(args: Sequence[Any], out: Tensor, find: Find) -> Trace:
-    axis, start, _, step = (*args[1:], *(0, None, None, 1)[len(args) - 1 :])
-    start, step = start or 0, step or 1
+    given = [*args[1:], *[None] * (5 - len(args))]
+    axis, start, step = given[0] or 0, given[1] or 0, given[3] or 1
     trace = trace_of(find, args[0])
     axis %= len(trace.dims)
     size = extent(trace.dims[axis])
