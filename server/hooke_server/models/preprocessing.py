@@ -20,6 +20,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 MAX_PIXELS = 64 * 1024 * 1024
 """Pixels of the largest picture taken: 8192 x 8192."""
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 _FILTERS = {
@@ -41,8 +44,8 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     crop_height: int = 224
     crop_width: int = 224
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     declared: bool = True
 
     def decode(self, data: bytes, field: str = "images") -> Tensor:
@@ -77,12 +80,18 @@ def customary_preprocessing(shape: Sequence[int | str]) -> Preprocessing | None:
     height, width = shape[2:]
     if not (isinstance(height, int) and isinstance(width, int)):
         return None
-    size = {"crop_height": height, "crop_width": width, "declared": False}
     # The customary 224 are cut from 256.
     resize = round(min(height, width) * 256 / 224) if height == width else 0
-    if shape[1] == 3:
-        return Preprocessing(resize_shorter_side=resize, **size)
-    return Preprocessing(channels=1, resize_shorter_side=0, mean=(0.0,), std=(1.0,), **size)
+    colour = shape[1] == 3
+    return Preprocessing(
+        channels=3 if colour else 1,
+        resize_shorter_side=resize if colour else 0,
+        crop_height=height,
+        crop_width=width,
+        mean=IMAGENET_MEAN if colour else (0.0,),
+        std=IMAGENET_STD if colour else (1.0,),
+        declared=False,
+    )
 
 
 def open_picture(data: bytes, field: str) -> Image.Image:
@@ -92,8 +101,7 @@ def open_picture(data: bytes, field: str) -> Image.Image:
             # Pillow warns of large pictures and refuses huge ones; ours is the one limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
+            _check_size(picture)
             picture.load()
     except Image.DecompressionBombError:
         raise InvalidArgumentError(
@@ -110,3 +118,8 @@ def open_picture(data: bytes, field: str) -> Image.Image:
             size=len(data),
         ) from None
     return picture
+
+
+def _check_size(picture: Image.Image) -> None:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
