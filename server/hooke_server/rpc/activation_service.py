@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from hooke_server.techniques.activations import activation_frames, estimate
 from hooke_server.techniques.readouts import ReadPlan
 
 StreamActivationsRequest = activation_service_pb2.StreamActivationsRequest
-Messages = AsyncIterator[frame_pb2.Frame | bytes]
+Messages = AsyncGenerator[frame_pb2.Frame, None]
 
 
 class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):

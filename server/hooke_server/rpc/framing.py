@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import google_crc32c
 import numpy as np
@@ -84,8 +84,12 @@ class Sender(Generic[M]):
         self._messages += 1
         return self._kind(sequence=self._messages, **content)
 
-    def tensor(self, tensor: Outgoing) -> Iterator[M | bytes]:
-        """Header, chunks (already encoded) and trailer, each made when it is asked for."""
+    def tensor(self, tensor: Outgoing) -> Iterator[M]:
+        """Header, chunks and trailer, each made when it is asked for.
+
+        Chunks are encoded already: `bytes`, which the interceptor's serializer lets
+        through, in the place of a message.
+        """
         self._tensors += 1
         tensor.header.tensor_id = self._tensors
         yield self.message(tensor_header=tensor.header)
@@ -93,7 +97,7 @@ class Sender(Generic[M]):
         for offset in range(0, total, self._chunk_bytes):
             data = tensor.data[offset : offset + self._chunk_bytes]
             crc = google_crc32c.extend(crc, data)
-            yield self._chunk(offset, data)
+            yield cast("M", self._chunk(offset, data))
         yield self.message(
             tensor_trailer=tensor_pb2.TensorTrailer(
                 tensor_id=self._tensors, total_bytes=total, crc32c=crc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from hooke.v1 import model_service_pb2, model_service_pb2_grpc, tensor_pb2
@@ -109,19 +110,18 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     async def StreamWeights(
         self, request: model_service_pb2.StreamWeightsRequest, context: Any
-    ) -> AsyncIterator[model_service_pb2.StreamWeightsResponse | bytes]:
+    ) -> AsyncIterator[model_service_pb2.StreamWeightsResponse]:
         """Summaries of a layer's weights, and their tensors if they are wanted."""
         model_id, layer_id = parse_layer(request.name, "name")
         if not 0 <= request.histogram_bins <= MAX_BINS:
-            message = f"histogram_bins must be between 0 and {MAX_BINS}"
-            raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="histogram_bins")
+            rule = f"histogram_bins must be between 0 and {MAX_BINS}"
+            raise InvalidArgumentError(Reason.INVALID_FIELD, rule, field="histogram_bins")
         sender = Sender(model_service_pb2.StreamWeightsResponse)
         async with self._catalog.use(model_id) as model:
             layer = model.layer(layer_id)
             wanted = _weights(layer, list(request.weights))
-            name = layer_name(model_id, layer_id)
-            read = self._worker.stream(lambda: _read(model, wanted, request, name))
-            async with aclosing(read) as items:
+            read = partial(_read, model, wanted, request, layer_name(model_id, layer_id))
+            async with aclosing(self._worker.stream(read)) as items:
                 async for item in items:
                     if isinstance(item, Outgoing):
                         for message in sender.tensor(item):
@@ -152,7 +152,7 @@ def matching(model: Model, wanted: model_service_pb2.LayerFilter) -> list[Layer]
     ]
 
 
-def _kind(kind: int, field: str) -> str:
+def _kind(kind: model_service_pb2.LayerKind.ValueType, field: str) -> str:
     known = {
         number: name.removeprefix("LAYER_KIND_").lower()
         for name, number in model_service_pb2.LayerKind.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -31,7 +31,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
 
     async def Visualize(
         self, request: VisualizeRequest, context: Any
-    ) -> AsyncIterator[frame_pb2.Frame | bytes]:
+    ) -> AsyncGenerator[frame_pb2.Frame, None]:
         """Bind the request to a plan, then run it."""
         model_id = _one_model(request)
         name, given = read_technique(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from hooke.v1 import frame_pb2
@@ -19,7 +19,7 @@ async def streamed(
     frames: Callable[[], Frames],
     sender: Sender[frame_pb2.Frame],
     run: int = 0,
-) -> AsyncIterator[frame_pb2.Frame | bytes]:
+) -> AsyncGenerator[frame_pb2.Frame, None]:
     """The messages of the frames that `frames()` yields.
 
     A frame is made when the one before was taken. When the call ends, in whatever

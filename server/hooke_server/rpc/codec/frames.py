@@ -59,7 +59,7 @@ def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
 
 async def stream(
     items: AsyncIterator[Prepared], sender: Sender[frame_pb2.Frame]
-) -> AsyncGenerator[frame_pb2.Frame | bytes, None]:
+) -> AsyncGenerator[frame_pb2.Frame, None]:
     """The messages of prepared frames, each made when the last was taken."""
     async for item in items:
         if isinstance(item, Outgoing):
