@@ -73,7 +73,9 @@ def model_of(module: nn.Module, *examples: torch.Tensor, **facts: object) -> Mod
 class Served:
     """A running server: its parts, a channel to it, and a stub for each service."""
 
-    def __init__(self, catalog, worker, channel):
+    def __init__(self, server, port, catalog, worker, channel):
+        self.server = server
+        self.port = port
         self.catalog = catalog
         self.worker = worker
         self.channel = channel
@@ -103,7 +105,7 @@ async def serving(models, *, load=None, **settings):
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Served(catalog, worker, channel)
+            yield Served(server, port, catalog, worker, channel)
     finally:
         await server.stop(0)
         catalog.close()
