@@ -152,7 +152,7 @@ class Catalog:
         elif slot.entry.state is ModelState.FAILED:
             self._announce(slot)
         if slot.entry.state is ModelState.UNLOADING and slot.change:
-            await asyncio.shield(slot.change)
+            return await asyncio.shield(slot.change)
         return slot.entry
 
     def close(self) -> None:

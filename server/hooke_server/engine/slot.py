@@ -64,7 +64,7 @@ def displaced(slot: Slot, others: Iterable[Slot], budget: int | None) -> list[Sl
 def _no_room(slot: Slot, staying: list[Slot], budget: int) -> ResourceExhaustedError:
     held = sum(other.held for other in staying)
     names = ", ".join(sorted(repr(other.entry.name) for other in staying))
-    there = f"{budget - held} of the {budget} bytes for models can be had"
+    there = f"{max(budget - held, 0)} of the {budget} bytes for models can be had"
     return ResourceExhaustedError(
         Reason.MEMORY_BUDGET_EXCEEDED,
         f"the model {slot.entry.name!r} needs {slot.needed} bytes, but {there}"
