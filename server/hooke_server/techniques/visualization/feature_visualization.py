@@ -27,9 +27,10 @@ def _objective(view: View) -> Objective:
     return side_by_side([at_site(view.model, site) for site in view.sites])
 
 
-def estimate(view: View, *, steps: int, size: int, **_: object) -> Estimate:
-    """What a run would cost; most of it does not hang on the other parameters."""
-    return ascent_cost(view, _objective(view).layers, steps=steps, size=size)
+def estimate(view: View, *, steps: int, size: int, transforms: bool, **_: object) -> Estimate:
+    """What a run would cost; it does not hang on the other parameters."""
+    layers = _objective(view).layers
+    return ascent_cost(view, layers, steps=steps, size=size, transforms=transforms)
 
 
 @technique(

@@ -130,6 +130,8 @@ def obstacle(model: Model, site: Site) -> str:
     if len(model.inputs) != 1 or not is_picture or not given.dtype.is_floating_point:
         return "it needs a model with one picture as its input, [batch, channels, height, width]"
     layer = model.layer(site.layer)
+    if layer.output.shape[:1] != given.shape[:1]:
+        return "its first axis is not the batch"
     way = upstream(model.layers, (layer.id,))
     if not any(found.kind is LayerKind.INPUT for found in way.values()):
         return "its value does not depend on the picture, or not by real numbers"
