@@ -107,7 +107,7 @@ def _op(module: fx.GraphModule, node: fx.Node) -> str:
 
 def _make_functional(module: fx.GraphModule, node: fx.Node) -> bool:
     """Change `node` so that it returns a new tensor; false if it always did."""
-    if "out" in node.kwargs:
+    if node.kwargs.get("out") is not None:
         raise NotFunctionalError(f"{node.name} writes into an out argument")
     if node.op == "call_module":
         return getattr(module.get_submodule(str(node.target)), "inplace", False) is True

@@ -17,9 +17,10 @@ from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from hooke_server.models.axes import Trace, input_trace
+from hooke_server.models.axes import Atom, Role, Trace, customary, input_trace
 from hooke_server.models.costs import macs_of
 from hooke_server.models.flow import follow
+from hooke_server.models.functional import NotFunctionalError
 
 Keys = tuple[int | str, ...]
 
@@ -90,6 +91,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _Run(fx.Interpreter):
+    """Runs a graph under a `_Watch`."""
+
     def __init__(self, module: fx.GraphModule, *, meta: bool) -> None:
         super().__init__(module)
         self.extra_traceback = False
@@ -126,11 +129,41 @@ class _Run(fx.Interpreter):
         return _on_meta(value) if self._meta and isinstance(value, Tensor) else value
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        if not self._meta:
-            return super().call_module(target, args, kwargs)
+        leaf = self._leaf(target)
+        versions = [arg._version for arg in args if isinstance(arg, Tensor)]
+        if isinstance(leaf, nn.RNNBase) and self._meta and len(args) == 1:
+            value = self._recurrent(leaf, *args)
+        else:
+            value = leaf(*args, **kwargs)
+        if versions != [arg._version for arg in args if isinstance(arg, Tensor)]:
+            raise NotFunctionalError(f"{target} overwrites what it is given")
+        return value
+
+    def _leaf(self, target: str) -> nn.Module:
         if target not in self._leaves:
-            self._leaves[target] = _without_data(self.fetch_attr(target))
-        return self._leaves[target](*args, **kwargs)
+            leaf = super().fetch_attr(target)
+            self._leaves[target] = _without_data(leaf) if self._meta else leaf
+        return self._leaves[target]
+
+    def _recurrent(self, leaf: nn.RNNBase, source: Tensor) -> Any:
+        """What a recurrent layer yields; on meta tensors torch would take each time step apart."""
+        ways = 2 if leaf.bidirectional else 1
+        samples = source.shape[0 if leaf.batch_first else 1 : 1 if leaf.batch_first else 2]
+        hidden = leaf.proj_size or leaf.hidden_size
+        lead = (leaf.num_layers * ways, *(samples if source.ndim == 3 else ()))
+        out = source.new_empty((*source.shape[:-1], hidden * ways))
+        state: Any = source.new_empty((*lead, hidden))
+        if isinstance(leaf, nn.LSTM):
+            state = (state, source.new_empty((*lead, leaf.hidden_size)))
+        matrices = sum(p.numel() for name, p in leaf.named_parameters() if "weight" in name)
+        self._watch.macs += source[..., 0].numel() * matrices
+        trace = self._watch.trace(source)
+        if trace is not None:
+            unit = (Atom(Role.UNIT, hidden * ways),)
+            self._watch.traces[out] = Trace((*trace.dims[:-1], unit), whole=True)
+            for tensor in state if isinstance(state, tuple) else [state]:
+                self._watch.traces[tensor] = customary(tensor.shape)
+        return out, state
 
 
 def _on_meta(tensor: Tensor) -> Tensor:

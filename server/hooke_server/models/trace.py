@@ -130,8 +130,16 @@ class _Tracer(fx.Tracer):
         self._runs[path] += 1
         outside = self._around
         self._around = (*outside, call)
+        last = next(iter(reversed(self.graph.nodes)))
         try:
             value = super().call_module(m, forward, args, kwargs)
+        except Exception:  # whatever foreign code raises
+            if any(True for _ in m.children()):
+                raise
+            # What looks at numbers inside, as padding by size does, is run as it is.
+            self._forget_after(last)
+            self.module_stack.popitem()
+            value = self.create_proxy("call_module", path, args, kwargs)
         finally:
             self._around = outside
         leaves = pytree.tree_leaves(value)
@@ -139,6 +147,14 @@ class _Tracer(fx.Tracer):
         last = next(iter(reversed(self.graph.nodes)))
         self.returns.append(Return((*outside, call), nodes, last))
         return value
+
+    def _forget_after(self, last: fx.Node) -> None:
+        """Erase the operations recorded after a node; weights are shared, and stay."""
+        for node in reversed(self.graph.nodes):
+            if node is last:
+                return
+            if node.op != "get_attr":
+                self.graph.erase_node(node)
 
     def create_node(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """Record a node with its origin."""
