@@ -1,0 +1,144 @@
+"""The composition root: from settings to a server that runs, and to its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import PurePosixPath
+
+import grpc
+import torch
+
+from hooke_server.engine.batching import Batcher
+from hooke_server.engine.catalog import Catalog, Entry, ModelState
+from hooke_server.engine.worker import Worker
+from hooke_server.errors import HookeError, InvalidArgumentError, Reason
+from hooke_server.models.loaders import LoadContext, load_model
+from hooke_server.models.sources import Roots
+from hooke_server.rpc.health import HealthService
+from hooke_server.rpc.limits import Limits
+from hooke_server.rpc.names import check_model_id
+from hooke_server.rpc.server import SERVICES, build_server
+from hooke_server.settings import Settings
+
+
+class App:
+    """A server with all its parts; to be used from one event loop.
+
+    Attributes
+    ----------
+    catalog : its models; those named in the settings are known at once.
+    address : where it listens, with the real port; empty before `start`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.address = ""
+        self._settings = settings
+        self._named = ((("demo", "demo:"),) if settings.demo else ()) + settings.models
+        roots = Roots(settings.model_roots)
+        context = LoadContext(
+            roots=roots,
+            device=find_device(settings.device),
+            allow_code=frozenset(settings.allow_code),
+        )
+        self.catalog = Catalog(
+            partial(load_model, context=context), memory_budget=settings.model_memory
+        )
+        for name, source in self._named:
+            self.catalog.add(check_model_id(name, "--model"), source)
+        for name, source in named_files(roots.scan(), {name for name, _ in self._named}):
+            self.catalog.add(name, source)
+        self._worker = Worker(memory=settings.work_memory)
+        self._health = HealthService()
+
+    async def start(self) -> None:
+        """Open the port, then load the models named in the settings behind it.
+
+        The server is live at once. Its services are said to be ready when each of
+        those models is ready or has failed.
+        """
+        settings = self._settings
+        self._server = build_server(
+            catalog=self.catalog,
+            worker=self._worker,
+            batcher=Batcher(self._worker),
+            health=self._health,
+            allow_admin=settings.allow_admin,
+            limits=Limits(
+                message_bytes=settings.max_message_bytes,
+                calls=settings.max_concurrent_rpcs,
+                input_bytes=settings.max_input_bytes,
+            ),
+        )
+        for service in SERVICES:
+            self._health.set(service, serving=False)
+        self.catalog.on_change(self._tell_health)
+        self.address = listen(self._server, settings.address)
+        await self._server.start()
+        self._loading = asyncio.create_task(self._load_named())
+
+    async def stop(self) -> None:
+        """Say that nothing serves, let calls end for as long as the settings say, then stop."""
+        self._health.end()
+        self._loading.cancel()
+        await self._server.stop(self._settings.drain_seconds)
+        self.catalog.close()
+        await self._worker.close()
+
+    def _tell_health(self, entry: Entry) -> None:
+        self._health.set(entry.name, serving=entry.state is ModelState.READY)
+
+    async def _load_named(self) -> None:
+        for name, source in self._named:
+            try:
+                await self.catalog.load(name, source)
+            except HookeError:  # told by the model's state, and in the log
+                continue
+        for service in SERVICES:
+            self._health.set(service, serving=True)
+
+
+def named_files(files: Iterable[str], taken: set[str]) -> Iterator[tuple[str, str]]:
+    """A model id and source for each file, the id made of its stem and numbered where taken."""
+    for file in files:
+        stem = re.sub(r"[^a-z0-9_-]+", "-", PurePosixPath(file).stem.lower()).strip("-_")[:56]
+        names = (stem or "model", *(f"{stem or 'model'}-{number}" for number in range(2, 100_000)))
+        name = next(name for name in names if name not in taken)
+        taken = taken | {name}
+        yield name, f"file:{file}"
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the first GPU or else the CPU.
+
+    InvalidArgumentError if it is not there.
+    """
+    found = torch.cuda.device_count()
+    if name == "auto":
+        name = "cuda" if found else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= found:
+        message = f"there is no device {name}: torch finds {found} GPUs"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="--device")
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def listen(server: grpc.aio.Server, address: str) -> str:
+    """Bind the server; the address with the real port. OSError if that cannot be had."""
+    problem = "it is taken, or not this machine's; choose another, such as localhost:0"
+    if address.startswith("unix:") and _answers(address.removeprefix("unix:")):
+        # grpc would take the socket from the server that has it.
+        raise OSError(f"cannot listen on {address}: {problem}")
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {address}: {problem}") from None
+    return re.sub(r":0$", f":{port}", address)
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
