@@ -123,9 +123,15 @@ async def failure(call):
     """Code, `ErrorInfo` and message of a call, unary or stream, that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await ended(call)
-    status = rpc_status.from_call(caught.value)
+    return told(caught.value)
+
+
+def told(error):
+    """Code, `ErrorInfo` and message of a failed call."""
+    status = rpc_status.from_call(error)
+    assert status is not None, error
     infos = [detail for detail in status.details if detail.Is(ErrorInfo.DESCRIPTOR)]
     assert len(infos) == 1
     info = ErrorInfo()
     infos[0].Unpack(info)
-    return caught.value.code().name, info, caught.value.details()
+    return error.code().name, info, error.details()

@@ -31,6 +31,10 @@ EXEMPT = ("/grpc.health.", "/grpc.reflection.")
 """Always let in, since a full server is still a live one, and logged only for debugging."""
 
 
+_EARLY = 0.05
+"""Seconds by which the client's clock may ring for a deadline before the server's."""
+
+
 class Edge(grpc.aio.ServerInterceptor):
     """The interceptor.
 
@@ -85,6 +89,8 @@ class Edge(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
         exempt = method.startswith(EXEMPT)
+        # Not asked for at the end: grpc may have freed the call by then, and crashes.
+        peer, remaining = context.peer(), context.time_remaining()
         code, began = grpc.StatusCode.OK, time.perf_counter()
         reason = ""
         self._calls += not exempt
@@ -103,11 +109,13 @@ class Edge(grpc.aio.ServerInterceptor):
             code, reason = status_code(defect), defect.reason
             await context.abort_with_status(rpc_status.to_status(to_status(defect)))
         except (asyncio.CancelledError, GeneratorExit):
-            code = _why_cancelled(context)
+            seconds = time.perf_counter() - began
+            late = remaining is not None and seconds > remaining - _EARLY
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             raise
         finally:
             self._calls -= not exempt
-            _log(method, context, code, reason, time.perf_counter() - began, exempt=exempt)
+            _log(method, peer, code, reason, time.perf_counter() - began, exempt=exempt)
 
 
 def serialize(message: Message | bytes) -> bytes:
@@ -121,15 +129,9 @@ def _kind(handler: Handler) -> str:
     return "_".join("stream" if streaming else "unary" for streaming in sides)
 
 
-def _why_cancelled(context: Context) -> grpc.StatusCode:
-    remaining = context.time_remaining()
-    late = remaining is not None and remaining <= 0
-    return grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
-
-
 def _log(
     method: str,
-    context: Context,
+    peer: str,
     code: grpc.StatusCode,
     reason: str,
     seconds: float,
@@ -141,7 +143,7 @@ def _log(
         "code": code.name,
         "reason": reason,
         "seconds": round(seconds, 6),
-        "peer": context.peer(),
+        "peer": peer,
     }
     level = logging.DEBUG if exempt else logging.INFO
     access_log.log(
