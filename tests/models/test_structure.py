@@ -135,12 +135,8 @@ def test_neighbours_weights_and_blocks():
         if layer.kind is not LayerKind.BLOCK:
             assert all(layer.id in layers[p].consumers for p in layer.producers)
     assert layers["block"].consumers == ("block.0:1",)
-    kinds = {i: layer.kind for i, layer in layers.items()}
-    assert [kinds[i] for i in ("x", "block", "drop", "mean")] == [*LayerKind][:1] + [
-        LayerKind.BLOCK,
-        LayerKind.MODULE,
-        LayerKind.OPERATION,
-    ]
+    kinds = [layers[i].kind for i in ("x", "first", "block", "drop", "mean")]
+    assert kinds == ["input", "module", "block", "module", "operation"]
     assert [w.name for w in layers["block"].weights] == ["0.weight", "0.bias"]
     assert [w.key for w in layers["block.0:1"].weights] == ["block.0.weight", "block.0.bias"]
     assert (layers["block.0:1"].occurrence, layers["block.0:1"].parent) == (1, "block:1")

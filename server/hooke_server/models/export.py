@@ -1,12 +1,15 @@
 """Modules that cannot be traced symbolically, through torch.export.
 
 The program is decomposed, so it has no in-place operation; its weights, which
-export makes inputs, become attributes again.
+export makes inputs, become attributes again. What each module returned is marked
+by an operation of ours, which is taken out afterwards: export itself forgets
+modules that computed nothing.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from typing import Any
 
 import torch
@@ -16,65 +19,129 @@ from torch.utils import _pytree as pytree
 from hooke_server.models.functional import private_copy
 from hooke_server.models.graph import ModuleCall, Origin
 from hooke_server.models.ops import op_name
+from hooke_server.models.places import Chain, Return
 
 
-def export_module(module: nn.Module, example: tuple[Tensor, ...]) -> fx.GraphModule:
-    """The functional graph of `module` on the same weights, every node with its origin.
+@torch.library.custom_op("hooke::returned", mutates_args=())
+def _returned(tensor: Tensor, call: int) -> Tensor:
+    return tensor.clone()
 
-    Any batch size, where the module allows it; else the example's.
+
+@_returned.register_fake
+def _(tensor: Tensor, call: int) -> Tensor:
+    return tensor.clone()
+
+
+def export_module(
+    module: nn.Module, example: tuple[Tensor, ...]
+) -> tuple[fx.GraphModule, list[Return]]:
+    """The functional graph of `module` on the same weights, and what its modules returned.
+
+    Takes any batch size, where the module allows it; else the example's.
     """
     duplicate = private_copy(module)
     # Without gradients export would record torch's fused attention, which has none.
     duplicate.requires_grad_(True)
     try:
-        program = _export(duplicate, example).run_decompositions({})
+        program, calls = _export(duplicate, example)
     finally:
         duplicate.requires_grad_(False)
-    return _with_attributes(duplicate, program)
+    return _with_attributes(duplicate, program, calls)
 
 
-def _export(module: nn.Module, example: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+def _export(
+    module: nn.Module, example: tuple[Tensor, ...]
+) -> tuple[torch.export.ExportedProgram, list[Chain]]:
     pair = tuple(torch.cat([tensor, tensor]) for tensor in example)
     dynamic = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
-    shapes: Any = dict(zip(_names(module), dynamic, strict=False))
+    names = [p.name for p in _parameters(module) if p.kind is not p.VAR_POSITIONAL]
+    shapes: Any = dict(zip(names, dynamic, strict=False))
     if len(shapes) != len(example):
         shapes = (dynamic,)  # forward(*inputs)
-    try:
-        return torch.export.export(module, pair, dynamic_shapes=shapes, strict=False)
-    except Exception:  # export raises anything where the batch is baked in
-        return torch.export.export(module, example, strict=False)
+    attempts: list[tuple[tuple[Tensor, ...], Any]] = [(pair, shapes), (example, None)]
+    for inputs, sizes in attempts:
+        marks = _Marks(module)
+        try:
+            exported = torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
+            return exported.run_decompositions({}), marks.calls
+        except Exception:  # export raises anything where the batch is baked in
+            if inputs is example:
+                raise
+        finally:
+            marks.remove()
+    raise AssertionError  # the last attempt returns or raises
 
 
-def _names(module: nn.Module) -> list[str]:
-    parameters = inspect.signature(module.forward).parameters.values()
-    return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+def _parameters(module: nn.Module) -> list[inspect.Parameter]:
+    return list(inspect.signature(module.forward).parameters.values())
 
 
-def _with_attributes(module: nn.Module, program: torch.export.ExportedProgram) -> fx.GraphModule:
+class _Marks:
+    """Hooks on a private copy that mark every tensor that a module returns."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.calls: list[Chain] = []
+        self._around: Chain = ()
+        self._runs: Counter[str] = Counter()
+        self._handles = []
+        for path, part in module.named_modules():
+            if path:
+                self._handles.append(part.register_forward_pre_hook(self._enter(path)))
+                self._handles.append(part.register_forward_hook(self._leave))
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _enter(self, path: str) -> Any:
+        def enter(part: nn.Module, args: Any) -> None:
+            call = ModuleCall(
+                path=path, module_class=type(part).__name__, occurrence=self._runs[path]
+            )
+            self._runs[path] += 1
+            self._around = (*self._around, call)
+
+        return enter
+
+    def _leave(self, part: nn.Module, args: Any, value: Any) -> Any:
+        number = len(self.calls)
+        self.calls.append(self._around)
+        self._around = self._around[:-1]
+        return pytree.tree_map_only(Tensor, lambda tensor: _returned(tensor, number), value)
+
+
+def _with_attributes(
+    module: nn.Module, program: torch.export.ExportedProgram, calls: list[Chain]
+) -> tuple[fx.GraphModule, list[Return]]:
     """The program as a module that owns its weights, under the names that `module` gives them."""
     signature = program.graph_signature
     held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     lifted = signature.inputs_to_lifted_tensor_constants
     graph = fx.Graph()
     values: dict[fx.Node, fx.Node] = {}
+    ends: dict[int, Return] = {}
     for node in program.graph.nodes:
-        if node.op == "output":
+        if node.target is torch.ops.hooke.returned.default:
+            source, number = node.args
+            values[node] = values[source]
+            before = ends[number].nodes if number in ends else ()
+            last = next(iter(reversed(graph.nodes)))
+            ends[number] = Return(calls[number], (*before, values[source]), last)
+            continue
+        if node.op == "output" or "_assert" in str(node.target):
             continue
         if node.name in held or node.name in lifted:
             key = held.get(node.name) or f"constant_{len(values)}"
             if node.name in lifted:
                 module.register_buffer(key, program.constants[lifted[node.name]])
             values[node] = graph.get_attr(key)
-        elif "_assert" not in str(node.target) and "_guards_fn" not in str(node.target):
-            values[node] = graph.node_copy(node, values.__getitem__)
         else:
-            continue
+            values[node] = graph.node_copy(node, values.__getitem__)
         values[node].meta = {"origin": _origin(node)}
     by_name = {node.name: copy for node, copy in values.items()}
-    returned = [by_name.get(name) for name in signature.user_outputs]
+    returned = [by_name.get(name, name) for name in signature.user_outputs]
     graph.output(pytree.tree_unflatten(returned, program.call_spec.out_spec))
-    graph.eliminate_dead_code()
-    return fx.GraphModule(module, graph)
+    return fx.GraphModule(module, graph), list(ends.values())
 
 
 def _origin(node: fx.Node) -> Origin:

@@ -76,7 +76,10 @@ def _exported(module: nn.Module, example: tuple[Tensor, ...]) -> Graph:
     # torch.export brings sympy and more, seconds that most models never need.
     from hooke_server.models.export import export_module
 
-    return graph_from_origins(export_module(module, example), example)
+    exported, returns = export_module(module, example)
+    graph = _with_places(exported, example, returns)
+    _check_equal(exported, private_copy(module), example)
+    return graph
 
 
 def _with_places(
@@ -183,7 +186,7 @@ def _drop_asserts(module: fx.GraphModule) -> None:
 
 
 def _check_equal(traced: fx.GraphModule, original: nn.Module, example: tuple[Tensor, ...]) -> None:
-    """Refuse a graph whose overwritten tensors were rewired wrongly."""
+    """Refuse a graph in which tensors that the module overwrites were rewired wrongly."""
     with torch.no_grad():
         inputs = [tensor.clone() for tensor in example]
         pairs = zip(

@@ -23,6 +23,8 @@ def follow(name: str, args: Sequence[Any], out: Tensor, find: Find) -> Trace | N
 
     `find` tells the trace of a tensor, and `args` are the operation's, by position.
     """
+    if name in _FRESH:
+        return None
     tensors = [arg for arg in _flat(args) if isinstance(arg, Tensor)]
     traces = [trace for trace in map(find, tensors) if trace is not None]
     if not traces:
@@ -37,6 +39,13 @@ def follow(name: str, args: Sequence[Any], out: Tensor, find: Find) -> Trace | N
     elif _broadcast(tensors) == list(out.shape):
         trace = combined(traces, out.shape)
     return trace if trace and len(trace.dims) == out.ndim else customary(out.shape)
+
+
+# These take a tensor for its shape alone.
+_FRESH = frozenset({
+    *("new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided"),
+    *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"),
+})  # fmt: skip
 
 
 def _flat(args: Sequence[Any]) -> list[Any]:
