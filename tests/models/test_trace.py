@@ -171,6 +171,35 @@ def test_probes_of_four_threads_equal_serial_ones():
         assert all(torch.equal(values[layer], serial[index][layer]) for layer in layers)
 
 
+def test_modules_run_in_other_threads_while_one_is_traced():
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)).eval()
+    x = torch.randn(2, 4)
+    expected, wrong = module(x), []
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            try:
+                if not torch.equal(module(x), expected):
+                    wrong.append("values")
+            except Exception as error:  # whatever a tracer raises
+                wrong.append(repr(error))
+
+    worker = threading.Thread(target=work)
+    tracers = [
+        threading.Thread(target=load_live, args=classifier("resnet18", size=32)) for _ in range(3)
+    ]
+    call = nn.Module.__call__
+    for thread in (worker, *tracers):
+        thread.start()
+    for thread in tracers:
+        thread.join()
+    done.set()
+    worker.join()
+    assert not wrong, wrong[:3]
+    assert nn.Module.__call__ is call
+
+
 def test_operations_inside_attention_can_be_asked_for():
     module, x = Attention().eval(), torch.randn(1, 5, 8)
     plain, fine = load_live(module, x), load_live(module, x, prefer_export=True)

@@ -31,20 +31,25 @@ def private_copy(module: nn.Module) -> nn.Module:
     The copy is in eval mode, its parameters require no gradients, and hooks of the
     original's user are gone; those of torch itself (weight normalization) stay.
     """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
-            if isinstance(tensor, nn.Parameter):
-                memo[id(tensor)] = nn.Parameter(tensor.detach(), requires_grad=False)
-            elif isinstance(tensor, Tensor):
-                memo[id(tensor)] = tensor.detach()
-    duplicate = copy.deepcopy(module, memo).eval()
+    duplicate = copy_with(module, Tensor.detach).eval()
     for part in duplicate.modules():
         for hooks in (part._forward_hooks, part._forward_pre_hooks):
             for key, hook in list(hooks.items()):
                 if not type(hook).__module__.startswith("torch."):
                     del hooks[key]
     return duplicate
+
+
+def copy_with(module: nn.Module, replace: Callable[[Tensor], Tensor]) -> nn.Module:
+    """A copy of the structure in which every tensor is another; parameters stay parameters."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(replace(tensor.detach()), requires_grad=False)
+            elif isinstance(tensor, Tensor):
+                memo[id(tensor)] = replace(tensor)
+    return copy.deepcopy(module, memo)
 
 
 # Operations that may return the tensor they are given, or a view of it.

@@ -7,7 +7,6 @@ measured by the same rules. What cannot run without data runs on the real tensor
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from hooke_server.models.axes import Atom, Role, Trace, customary, input_trace
 from hooke_server.models.costs import macs_of
 from hooke_server.models.flow import follow
-from hooke_server.models.functional import NotFunctionalError
+from hooke_server.models.functional import NotFunctionalError, copy_with
 
 Keys = tuple[int | str, ...]
 
@@ -142,7 +141,7 @@ class _Run(fx.Interpreter):
     def _leaf(self, target: str) -> nn.Module:
         if target not in self._leaves:
             leaf = super().fetch_attr(target)
-            self._leaves[target] = _without_data(leaf) if self._meta else leaf
+            self._leaves[target] = copy_with(leaf, _on_meta) if self._meta else leaf
         return self._leaves[target]
 
     def _recurrent(self, leaf: nn.RNNBase, source: Tensor) -> Any:
@@ -168,14 +167,3 @@ class _Run(fx.Interpreter):
 
 def _on_meta(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
-def _without_data(module: nn.Module) -> nn.Module:
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
-            if isinstance(tensor, nn.Parameter):
-                memo[id(tensor)] = nn.Parameter(_on_meta(tensor), requires_grad=False)
-            elif isinstance(tensor, Tensor):
-                memo[id(tensor)] = _on_meta(tensor)
-    return copy.deepcopy(module, memo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,11 @@ from hooke_server.models.graph import Graph, ModuleCall, Origin
 from hooke_server.models.measure import measure
 from hooke_server.models.ops import op_name
 from hooke_server.models.places import Return, name_places, returns_from_origins
+
+
+# fx replaces `nn.Module.__call__` while it traces, for all threads; two that did so
+# at once would restore it in the wrong order.
+_TRACING = threading.Lock()
 
 
 def trace_module(
@@ -40,7 +46,8 @@ def trace_module(
     reasons = []
     for way in reversed(ways) if prefer_export else ways:
         try:
-            return way(module, example)
+            with _TRACING:
+                return way(module, example)
         except Exception as error:  # whatever foreign code raises
             reasons.append(f"{way.__name__.strip('_')}: {_reason(error)}")
     raise FailedPreconditionError(
@@ -102,6 +109,7 @@ class _Tracer(fx.Tracer):
         self._buffers = {id(buffer): name for name, buffer in module.named_buffers()}
         self._around: tuple[ModuleCall, ...] = ()
         self._runs: Counter[str] = Counter()
+        self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """A module of torch, unless it only holds others."""
@@ -111,6 +119,8 @@ class _Tracer(fx.Tracer):
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Buffers, as parameters, are read when the graph runs: training of a live model shows."""
+        if threading.get_ident() != self._thread:
+            return attr_val
         name = self._buffers.get(id(attr_val))
         if name is None:
             return super().getattr(attr, attr_val, parameter_proxy_cache)
@@ -127,6 +137,9 @@ class _Tracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run or record a call, and remember what it returned."""
+        if threading.get_ident() != self._thread:
+            # Another model, computed meanwhile; see `_TRACING`.
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         name = type(m).__name__.removeprefix("Parametrized")
         call = ModuleCall(path=path, module_class=name, occurrence=self._runs[path])
