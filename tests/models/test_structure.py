@@ -109,7 +109,7 @@ def test_unit_axes_follow_the_units():
     assert (first.unit_axis, first.output.axes) == (1, ("batch", "unit", "height", "width"))
     assert (normed.unit_axis, normed.output.axes) == (3, ("batch", "height", "width", "unit"))
     assert model.layers["features.1.0"].unit_axis == 3
-    assert model.layers["flatten"].unit_axis == 1
+    assert model.layers["reshape"].unit_axis == 1
     tokens = load_live(*NETWORKS["vit"]()).layers["encoder.layers.encoder_layer_1"]
     assert (tokens.unit_axis, tokens.output.axes) == (2, ("batch", "token", "unit"))
     assert (tokens.unit_count, tokens.output.shape) == (16, ("batch", 17, 16))

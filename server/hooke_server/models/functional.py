@@ -54,7 +54,7 @@ def copy_with(module: nn.Module, replace: Callable[[Tensor], Tensor]) -> nn.Modu
 
 # Operations that may return the tensor they are given, or a view of it.
 _VIEWS = frozenset({
-    *("reshape", "transpose", "permute", "flatten", "unflatten", "squeeze", "unsqueeze", "expand"),
+    *("reshape", "transpose", "permute", "squeeze", "unsqueeze", "expand"),
     *("expand_as", "getitem", "chunk", "split", "tensor_split", "unbind", "narrow", "select"),
     *("contiguous", "detach", "swapaxes", "swapdims", "movedim", "diagonal", "unfold", "to"),
     *("type_as", "float", "getattr", "identity", "stochastic_depth", "drop_path"),

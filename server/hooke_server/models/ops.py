@@ -17,6 +17,8 @@ _SAME = {
     "view": "reshape",
     "unsafe_view": "reshape",
     "view_as": "reshape",
+    "flatten": "reshape",
+    "unflatten": "reshape",
     "concat": "cat",
     "concatenate": "cat",
     "iadd": "add",

@@ -44,7 +44,7 @@ class Return:
     after: fx.Node
 
 
-def returns_from_origins(module: fx.GraphModule) -> list[Return]:
+def returns_from_origins(module: fx.GraphModule, measured: Mapping[str, Measured]) -> list[Return]:
     """The returns of an operation-level graph: what is computed inside and read outside."""
     inside: dict[Chain, list[fx.Node]] = defaultdict(list)
     for node in module.graph.nodes:
@@ -52,18 +52,19 @@ def returns_from_origins(module: fx.GraphModule) -> list[Return]:
         for depth in range(1, len(calls) + 1):
             inside[calls[:depth]].append(node)
     # Inner calls end before outer ones.
-    order = sorted(inside, key=lambda chain: -len(chain))
     return [
-        Return(chain, tuple(n for n in inside[chain] if _leaves(n, chain)), inside[chain][-1])
-        for chain in order
+        Return(chain, tuple(_read_outside(inside[chain], chain, measured)), inside[chain][-1])
+        for chain in sorted(inside, key=lambda chain: -len(chain))
     ]
 
 
-def _leaves(node: fx.Node, chain: Chain) -> bool:
-    """Whether a value is read outside of a call; picking an item of it is not reading."""
-    return any(
-        user.op == "output" or _origin(user).calls[: len(chain)] != chain for user in node.users
-    )
+def _read_outside(
+    nodes: Sequence[fx.Node], chain: Chain, measured: Mapping[str, Measured]
+) -> Iterator[fx.Node]:
+    for node in nodes:
+        depends = any(seen.trace for _, seen in measured[node.name].tensors())
+        if depends and any(not _within(user, chain) or user.op == "output" for user in node.users):
+            yield node
 
 
 def _origin(node: fx.Node) -> Origin:

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, fx
 
 from hooke_server.errors import FailedPreconditionError, Reason
-from hooke_server.models.axes import custom_unit_axis
 from hooke_server.models.graph import Graph, Place
-from hooke_server.models.layer import POSITION_AXES, Dimension, Layer, LayerKind, TensorSpec, Weight
-from hooke_server.models.measure import Keys, Measured, Seen, measure
+from hooke_server.models.layer import Layer, LayerKind, TensorSpec, Weight
+from hooke_server.models.measure import Keys, Measured, measure
 from hooke_server.models.ops import op_name, snake_case
 from hooke_server.models.places import resolve
+from hooke_server.models.specs import Specs
 
 
 @dataclass
@@ -55,10 +55,12 @@ class LayerTable:
     ) -> None:
         self._graph = graph
         self._nodes = {node.name: node for node in graph.module.graph.nodes}
-        self._batch = example[0].shape[0] if example[0].ndim else 1
+        batch = example[0].shape[0] if example[0].ndim else 1
         self._here = _measured(graph, example)
-        self._there = self._measured_beside(example) if fixed_batch is None else None
-        self.fixed_batch = None if self._there else fixed_batch or self._batch
+        there = _measured_beside(graph, example, batch) if fixed_batch is None else None
+        self.fixed_batch = None if there else fixed_batch or batch
+        self._batch = self.fixed_batch or batch
+        self._specs = Specs(self._here, there, batch)
         self._keys = {_identity(tensor): key for key, tensor in weights.items()}
         self._ids: dict[str, dict[Keys, str]] = defaultdict(dict)
         for layer_id, place in graph.places.items():
@@ -82,7 +84,7 @@ class LayerTable:
         for keys, name, inner in self._returned():
             label = ".".join(map(str, keys))
             label = label if keys and isinstance(keys[0], str) else f"output.{label}".strip(".")
-            specs.append(self._spec(name, inner, label))
+            specs.append(self._specs.spec(name, inner, label))
         return tuple(specs)
 
     @cached_property
@@ -94,16 +96,6 @@ class LayerTable:
         raise FailedPreconditionError(
             Reason.MODEL_UNSUPPORTED, "this model returns no tensor that depends on its inputs"
         )
-
-    def _measured_beside(self, example: tuple[Tensor, ...]) -> Mapping[str, Measured] | None:
-        """The graph measured with one more sample; None where it does not run so."""
-        more = tuple(
-            torch.cat([t, t[:1]]) if t.ndim and t.shape[0] == self._batch else t for t in example
-        )
-        try:
-            return measure(self._graph.module, more)
-        except Exception:  # a batch size that is baked in fails in any way
-            return None
 
     def _returned(self) -> Iterator[tuple[Keys, str, Keys]]:
         """Keys in the model's output, and node and keys of each tensor there."""
@@ -186,9 +178,7 @@ class LayerTable:
         row, node = self._rows[layer_id], self._nodes[place.node]
         inside = self._graph.blocks.get(layer_id, frozenset())
         value = self._ids[place.node].get(place.keys, layer_id)
-        seen = self._here[place.node]
-        trace = _at(seen, place.keys).trace
-        spec = self._spec(place.node, place.keys)
+        trace = self._specs.seen(place.node, place.keys).trace
         weights = tuple(_weight(key, t, place.module_path) for key, t in row.weights.items())
         return Layer(
             id=layer_id,
@@ -200,11 +190,11 @@ class LayerTable:
             producers=tuple(row.reads),
             consumers=tuple(c for c in self._consumers[value] if c not in inside and c != layer_id),
             inputs=tuple(self._spec_of(read) for read in row.reads),
-            output=spec,
+            output=self._specs.spec(place.node, place.keys),
             parameter_count=sum(tensor.numel() for tensor in row.weights.values()),
-            macs=row.macs // (self.fixed_batch or self._batch),
+            macs=row.macs // self._batch,
             receptive_field=trace.receptive_field if trace else (),
-            unit_axis=self._unit_axis(place.node, place.keys),
+            unit_axis=self._specs.unit_axis(place.node, place.keys),
             weights=weights,
             occurrence=place.occurrence,
         )
@@ -226,20 +216,7 @@ class LayerTable:
 
     def _spec_of(self, layer_id: str) -> TensorSpec:
         place = self._graph.places[layer_id]
-        return self._spec(place.node, place.keys)
-
-    def _unit_axis(self, name: str, keys: Keys) -> int:
-        seen = _at(self._here[name], keys)
-        return seen.trace.unit_axis if seen.trace else custom_unit_axis(len(seen.shape))
-
-    def _spec(self, name: str, keys: Keys, label: str = "") -> TensorSpec:
-        seen = _at(self._here[name], keys)
-        shape: tuple[Dimension, ...] = seen.shape
-        if self._there is not None:
-            pairs = zip(seen.shape, _at(self._there[name], keys).shape, strict=True)
-            shape = tuple(_dimension(a, b, self._batch) for a, b in pairs)
-        axes = _axis_names(shape, self._unit_axis(name, keys))
-        return TensorSpec(name=label, dtype=seen.dtype, shape=shape, axes=axes)
+        return self._specs.spec(place.node, place.keys)
 
 
 def _measured(graph: Graph, example: tuple[Tensor, ...]) -> Mapping[str, Measured]:
@@ -252,12 +229,15 @@ def _measured(graph: Graph, example: tuple[Tensor, ...]) -> Mapping[str, Measure
     return measure(graph.module, example)
 
 
-def _at(measured: Measured, keys: Keys) -> Seen:
-    value = measured.value
-    for key in keys:
-        value = value[key]
-    assert isinstance(value, Seen)  # noqa: S101  # places are tensors
-    return value
+def _measured_beside(
+    graph: Graph, example: tuple[Tensor, ...], batch: int
+) -> Mapping[str, Measured] | None:
+    """The graph measured with one more sample; None where it does not run so."""
+    more = tuple(torch.cat([t, t[:1]]) if t.ndim and t.shape[0] == batch else t for t in example)
+    try:
+        return measure(graph.module, more)
+    except Exception:  # a batch size that is baked in fails in any way
+        return None
 
 
 def _identity(tensor: Tensor) -> tuple[int, int, torch.Size]:
@@ -273,24 +253,6 @@ def _attribute(module: fx.GraphModule, target: str) -> Any:
 def _weight(key: str, tensor: Tensor, path: str) -> Weight:
     name = key.removeprefix(f"{path}.") if path else key
     return Weight(name=name, key=key, dtype=tensor.dtype, shape=tuple(tensor.shape))
-
-
-def _dimension(size: int, more: int, batch: int) -> Dimension:
-    """A dimension that is `size` at `batch` samples and `more` at one sample more."""
-    factor, offset = more - size, size - (more - size) * batch
-    if factor == 0:
-        return size
-    name = "batch" if factor == 1 else f"{factor}*batch"
-    return name if offset == 0 else f"{name}+{offset}" if offset > 0 else "dynamic"
-
-
-def _axis_names(shape: tuple[Dimension, ...], unit: int) -> tuple[str, ...]:
-    batch = {axis for axis, size in enumerate(shape) if isinstance(size, str)} or {0}
-    positions = [axis for axis in range(len(shape)) if axis not in batch and axis != unit]
-    usual = POSITION_AXES.get(len(positions)) if 0 not in positions else None
-    names = dict(zip(positions, usual or [f"axis_{axis}" for axis in positions], strict=True))
-    names |= dict.fromkeys(batch, "batch") | ({unit: "unit"} if unit not in batch else {})
-    return tuple(names[axis] for axis in range(len(shape)))
 
 
 def _node_leaves(value: Any, keys: Keys) -> Iterator[tuple[Keys, fx.Node]]:

@@ -6,7 +6,7 @@ import inspect
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,10 +16,9 @@ from torch.utils import _pytree as pytree
 from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.functional import NotFunctionalError, private_copy, remove_in_place
 from hooke_server.models.graph import Graph, ModuleCall, Origin
-from hooke_server.models.measure import measure
+from hooke_server.models.measure import Measured, measure
 from hooke_server.models.ops import op_name
 from hooke_server.models.places import Return, name_places, returns_from_origins
-
 
 # fx replaces `nn.Module.__call__` while it traces, for all threads; two that did so
 # at once would restore it in the wrong order.
@@ -64,7 +63,8 @@ def graph_from_origins(module: fx.GraphModule, example: tuple[Tensor, ...]) -> G
     Which value a module call returned is inferred: the one computed inside it that
     is read outside. `example` is run, on meta tensors, to learn what is a tensor.
     """
-    return _with_places(module, example, returns_from_origins(module))
+    measured = measure(module, example)
+    return _with_places(module, measured, returns_from_origins(module, measured))
 
 
 def _symbolic(module: nn.Module, example: tuple[Tensor, ...]) -> Graph:
@@ -73,7 +73,7 @@ def _symbolic(module: nn.Module, example: tuple[Tensor, ...]) -> Graph:
     traced = fx.GraphModule(duplicate, tracer.trace(duplicate))
     _drop_asserts(traced)
     moved = remove_in_place(traced)
-    graph = _with_places(traced, example, tracer.returns)
+    graph = _with_places(traced, measure(traced, example), tracer.returns)
     if moved:
         _check_equal(traced, private_copy(module), example)
     return graph
@@ -84,15 +84,14 @@ def _exported(module: nn.Module, example: tuple[Tensor, ...]) -> Graph:
     from hooke_server.models.export import export_module
 
     exported, returns = export_module(module, example)
-    graph = _with_places(exported, example, returns)
+    graph = _with_places(exported, measure(exported, example), returns)
     _check_equal(exported, private_copy(module), example)
     return graph
 
 
 def _with_places(
-    module: fx.GraphModule, example: tuple[Tensor, ...], returns: Sequence[Return]
+    module: fx.GraphModule, measured: Mapping[str, Measured], returns: Sequence[Return]
 ) -> Graph:
-    measured = measure(module, example)
     for node in module.graph.nodes:
         node.meta["measured"] = measured.get(node.name)
     named = name_places(module, measured, returns)
