@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import grpc
 import torch
@@ -38,7 +38,7 @@ class App:
         self.address = ""
         self._settings = settings
         self._named = ((("demo", "demo:"),) if settings.demo else ()) + settings.models
-        roots = Roots(settings.model_roots)
+        roots = Roots(map(check_root, settings.model_roots))
         context = LoadContext(
             roots=roots,
             device=find_device(settings.device),
@@ -109,6 +109,14 @@ def named_files(files: Iterable[str], taken: set[str]) -> Iterator[tuple[str, st
         name = next(name for name in names if name not in taken)
         taken = taken | {name}
         yield name, f"file:{file}"
+
+
+def check_root(folder: Path) -> Path:
+    """The folder itself; InvalidArgumentError if it is none."""
+    if not folder.is_dir():
+        message = f"there is no folder {str(folder)!r} for models"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="--model-root")
+    return folder
 
 
 def find_device(name: str) -> torch.device:
