@@ -1,8 +1,10 @@
-"""What a model file may ask of the server before it is believed."""
+"""What a model file may ask of the server before it is believed, and how it is refused."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from hooke_server.errors import FailedPreconditionError, Reason, ResourceExhaustedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +14,11 @@ class Limits:
     Attributes
     ----------
     file_bytes : size of a file, and of all that an archive holds.
-    header_bytes : of a safetensors header, and of the text that describes a graph.
+    header_bytes : of the list of a safetensors file's tensors.
+    graph_bytes : of the part of a file that describes a graph, or a pickle.
     entries : tensors of a checkpoint, members of an archive, nodes of a graph.
     opcodes : of a pickle, which has some thirty for each tensor.
-    tensor_bytes : of one value that a graph makes from nothing or expands.
+    tensor_bytes : of one value that a graph computes for one sample.
     """
 
     file_bytes: int = 16 << 30
@@ -24,3 +27,24 @@ class Limits:
     entries: int = 100_000
     opcodes: int = 5_000_000
     tensor_bytes: int = 1 << 30
+
+
+def broken(why: str) -> FailedPreconditionError:
+    """The error for a file that is not what it should be."""
+    return FailedPreconditionError(Reason.MODEL_INVALID, f"this model file is not read: {why}")
+
+
+def check_limit(what: str, count: int, limit: int) -> None:
+    """ResourceExhaustedError (LIMIT_EXCEEDED) if there is too much of something."""
+    if count > limit:
+        raise ResourceExhaustedError(
+            Reason.LIMIT_EXCEEDED,
+            f"this model file has {count} {what}, at most {limit} are read",
+            limit=limit,
+        )
+
+
+def shown(value: object) -> str:
+    """A piece of a file for a message: quoted, escaped and short."""
+    text = ascii(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
