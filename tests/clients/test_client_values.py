@@ -114,6 +114,7 @@ def picture(**fields):
 def test_a_picture_is_saved_as_what_it_is(tmp_path):
     image = picture(mime_type="image/jpeg", data=b"\xff\xd8")
     assert image.save(tmp_path / "a").name == "a.jpg"
+    assert image.save(tmp_path / "blocks.4.2").name == "blocks.4.2.jpg"
     assert image.save(tmp_path / "b.jpeg").read_bytes() == b"\xff\xd8"
     with pytest.raises(ValueError, match=r"image/jpeg, not \.png; ask for format='png'"):
         image.save(tmp_path / "c.png")

@@ -174,10 +174,17 @@ class Client:
     def estimate(
         self, model: str, inputs: Inputs, layers: Layers, **options: Unpack[ReadoutOptions]
     ) -> Estimate:
-        """What `activations` would cost; everything is checked and nothing computed."""
+        """What `activations` would cost; everything is checked and nothing computed.
+
+        The inputs must fit into a message; the cost of a batch is that of a part, multiplied.
+        """
+        prepared = prepare(inputs)
+        if size(prepared) > INLINE_BYTES:
+            too_large = f"these inputs have {size(prepared)} bytes, at most {INLINE_BYTES} fit"
+            raise ValueError(f"{too_large} into an estimate; ask for a part of the batch")
         request = activation.StreamActivationsRequest(
             model=model_name(model),
-            inputs=inline(prepare(inputs)),
+            inputs=inline(prepared),
             readouts=readouts(layers, options),
             validate_only=True,
         )

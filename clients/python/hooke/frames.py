@@ -16,6 +16,9 @@ import numpy as np
 from hooke.messages import copy, layer_id, model_id
 from hooke.v1 import frame_pb2, image_pb2
 
+SUFFIXES = (".png", ".jpg", ".webp")
+"""Of the files that pictures come as."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -76,10 +79,12 @@ class Picture:
         return "." + self.mime_type.removeprefix("image/").replace("jpeg", "jpg")
 
     def save(self, path: str | Path) -> Path:
-        """Write the file, as it came; a path without a suffix gets the format's."""
+        """Write the file, as it came; a path without a picture's suffix gets the right one."""
         path = Path(path)
-        path = path if path.suffix else path.with_name(path.name + self.suffix)
-        if path.suffix.lower().replace("jpeg", "jpg") != self.suffix:
+        given = path.suffix.lower().replace("jpeg", "jpg")
+        if given not in SUFFIXES:  # layers' ids have dots: conv.2
+            path = path.with_name(path.name + self.suffix)
+        elif given != self.suffix:
             asked = f"ask for format={path.suffix[1:]!r} to get another"
             raise ValueError(f"this picture is {self.mime_type}, not {path.suffix}; {asked}")
         path.write_bytes(self.data)

@@ -1,0 +1,204 @@
+"""The command line against a real server: tables, JSON, files, errors in one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import hooke
+from hooke.cli import main
+from hooke.cli.activations import reduction
+from hooke.cli.visualize import lens
+
+LAYER = "blocks.2.1"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run `hooke ...` in an empty folder; answer its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hooke", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return (ended.value.code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def ask(run, demo_address, monkeypatch):
+    """Run a command that must succeed against the demo server; answer what it printed."""
+    monkeypatch.setenv("HOOKE_ADDRESS", demo_address)
+
+    def call(*arguments):
+        code, output, errors = run(*arguments)
+        assert code == 0, errors
+        return json.loads(output) if "--json" in arguments else output
+
+    return call
+
+
+def test_models(ask):
+    ask("layers", "demo")
+    [model] = ask("models", "--json")
+    assert (model["name"], model["state"]) == ("demo", "READY")
+    assert ask("model", "demo", "--json") == model
+    assert "4,652,008" in ask("model", "demo")
+    assert "demo" in ask("models")
+
+
+def test_layers(ask):
+    layers = ask("layers", "demo", "--glob", "blocks.2.*", "--op", "conv2d", "--json")
+    assert {layer["op"] for layer in layers} == {"conv2d"}
+    table = ask("layers", "demo", "--kind", "block").splitlines()
+    [row] = [line.split() for line in table if line.startswith(f"{LAYER} ")]
+    assert row[1] == "block"
+    assert "x 40 x 28 x 28" in " ".join(row)
+
+
+def test_weights(ask, tmp_path):
+    [weight] = ask("weights", "demo", "conv_stem", "--weight", "weight", "--json")
+    assert weight["shape"] == [32, 3, 3, 3]
+    assert "weight" in ask("weights", "demo", "conv_stem", "-o", "w.safetensors")
+    array = load_file(tmp_path / "w.safetensors")["weight"]
+    assert array.mean() == pytest.approx(weight["mean"], rel=1e-4)
+
+
+def test_activations(ask, photograph, tmp_path):
+    answer = ask("activations", "demo", photograph, "-l", LAYER, "--reduce", "mean", "--json")
+    [tensor] = answer["tensors"]
+    assert tensor["shape"] == [1, 40]
+    ask("activations", "demo", photograph, "-l", LAYER, "-o", "a.npy")
+    array = np.load(tmp_path / "a.npy")
+    np.testing.assert_allclose(array.mean((2, 3)), tensor["values"], rtol=1e-4, atol=1e-5)
+    assert LAYER in ask("activations", "demo", photograph, "-l", LAYER)
+
+
+def test_arrays_are_inputs_and_many_layers_go_into_one_file(ask, tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((2, 3, 224, 224), np.float32))
+    output = ask(
+        "activations",
+        "demo",
+        "in.npy",
+        "-l",
+        "blocks.*",
+        "--reduce",
+        "top_k:2",
+        "-o",
+        "a.safetensors",
+    )
+    arrays = load_file(tmp_path / "a.safetensors")
+    assert arrays[f"{LAYER}/values"].shape == (2, 40, 2)
+    assert "wrote a.safetensors" in output
+
+
+def test_without_a_layer_the_output_is_shown(ask, photograph):
+    [tensor] = ask("activations", "demo", photograph, "--json")["tensors"]
+    assert tensor["shape"] == [1, 1000]
+
+
+def test_feature_maps(ask, photograph, tmp_path):
+    ask("activations", "demo", photograph, "-l", LAYER, "-o", "one.png")
+    assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
+    answer = ask(
+        "activations", "demo", photograph, photograph, "-l", "conv_stem", "-l", LAYER,
+        "-o", "maps.webp", "--json",
+    )  # fmt: skip
+    assert sorted(answer["files"]) == sorted(map(str, Path().glob("maps-*.webp")))
+    assert len(answer["files"]) == 4
+
+
+def test_visualize(ask, tmp_path):
+    quick = ("--set", "steps=4", "--set", "size=32")
+    answer = ask("visualize", "demo", "-l", LAYER, "-u", 7, *quick, "-o", "unit.png", "--json")
+    [picture] = answer["pictures"]
+    assert (picture["unit"], picture["file"]) == (7, "unit.png")
+    assert (tmp_path / "unit.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads(answer["result"]["provenance"]["parameters_json"])["steps"] == 4
+    ask("visualize", "demo", "--label", "tabby", "--label", "lynx", *quick, "-o", "c.jpg")
+    assert len(list(tmp_path.glob("c-*.jpg"))) == 2
+    output = ask("visualize", "demo", "-l", LAYER, "-u", 1, "--position", "3,4", *quick)
+    assert "wrote demo.png" in output
+
+
+def test_techniques(ask):
+    [technique] = ask("techniques", "demo", "--layer", LAYER, "--json")
+    assert technique["applicable"] is True
+    assert "steps" in ask("techniques")
+
+
+def test_health(ask, run):
+    assert ask("health") == "serving\n"
+    code, _, errors = run("health", "--address", "localhost:1")
+    assert code == 1
+    assert errors.count("\n") == 1
+
+
+def test_an_error_of_the_server_is_one_line_and_code_1(ask, run):
+    code, output, errors = run("layers", "nobody")
+    assert (code, output) == (1, "")
+    assert errors.startswith("hooke: no model 'nobody'")
+    assert errors.count("\n") == 1
+    code, _, errors = run("unload", "demo")
+    assert code == 1
+    assert "--allow-admin" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["layers"], "MODEL"),
+        (["layers", "demo", "--kind", "house"], "'house' is unknown; it is one of input"),
+        (["activations", "demo", "no.png"], "No such file"),
+        (["activations", "demo", "x.png", "-o", "a.tiff"], "a.tiff must end in one of .npy"),
+        (["activations", "demo", "x.png", "-o", "no/a.npy"], "no folder for no/a.npy"),
+        (["visualize", "demo", "--set", "stepz=3"], "'stepz=3' sets none of steps"),
+        (["visualize", "demo", "--technique", "magic"], "no technique 'magic'"),
+        (["techniques", "--layer", "a"], "needs the name of a model"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_a_wrong_command_is_code_2_and_needs_no_server(run, arguments, message):
+    code, _, errors = run(*arguments)
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_parameters_are_parsed_by_their_types():
+    told = lens("feature_visualization", ["steps=3", "learning-rate=0.5", "decorrelate=no"])
+    assert told == hooke.FeatureVisualization(steps=3, learning_rate=0.5, decorrelate=False)
+    for wrong in ("steps=x", "decorrelate=perhaps", "steps"):
+        with pytest.raises(ValueError, match=r"number|yes or no|sets none"):
+            lens("feature_visualization", [wrong])
+
+
+def test_reductions_are_parsed():
+    assert reduction("mean") == "mean"
+    assert reduction("top-k:3") == hooke.TopK(3)
+    assert reduction("quantiles:0.1,0.9") == hooke.Quantiles([0.1, 0.9])
+    assert reduction("histogram") == hooke.Histogram(64)
+
+
+def test_the_version_is_told(run):
+    assert run("--version") == (0, f"hooke {hooke.__version__}\n", "")
+
+
+def test_a_missing_server_is_said_kindly(run, monkeypatch):
+    monkeypatch.setattr("hooke.cli.serve.NEEDED", ("hooke_server", "torchh"))
+    code, _, errors = run("serve")
+    assert code == 1
+    assert "needs torchh: pip install 'hooke[server]'" in errors
+
+
+def test_the_server_has_its_own_help():
+    hooke_command = Path(sys.executable).with_name("hooke")
+    done = subprocess.run([hooke_command, "serve", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "--model-root" in done.stdout

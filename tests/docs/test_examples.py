@@ -1,0 +1,93 @@
+"""Every example of the README and the docs runs, page by page, from top to bottom.
+
+    ```python    runs here; the blocks of a page share their names
+    ```console   each line after `$ ` is a command; `hooke serve` must start and end well
+    ```sh        sets a checkout up: not run, but its make targets must exist
+
+The folder holds cat.png. Commands and Python find the demo server where the page
+writes localhost:50051.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import hooke
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if "```" in path.read_text() and path.parent.name != "reference"
+]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)")
+DEFAULT = "localhost:50051"
+
+
+@pytest.fixture
+def folder(tmp_path, photograph, monkeypatch):
+    shutil.copy(photograph, tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples(page, folder, demo_address, server_process):
+    # A name of its own, as a program has, so that classes of the page can be found.
+    names = {"__name__": "__main__"}
+    for language, text in BLOCK.findall(page.read_text()):
+        here = text.replace(DEFAULT, demo_address)
+        if language == "python":
+            exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
+        elif language == "console":
+            for line in here.splitlines():
+                assert line.startswith("$ "), f"{page.name}: {line}"
+                command(line[2:], demo_address, server_process)
+
+
+def command(line, address, server_process):
+    words = shlex.split(line)
+    if words[:2] == ["hooke", "serve"]:
+        return serve(words[2:], server_process)
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "HOOKE_ADDRESS": address, "PATH": programs}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert done.stdout, line
+    return None
+
+
+def serve(arguments, server_process):
+    """Every model that the command names must load."""
+    with server_process(*arguments) as address, hooke.connect(address, timeout=120) as client:
+        named = [
+            value.partition("=")[0] for option, value in pairwise(arguments) if option == "--model"
+        ]
+        for name in named + ["demo"] * ("--demo" in arguments):
+            assert client.layers(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_make_targets_exist(page):
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for language, text in BLOCK.findall(page.read_text()):
+        if language == "sh":
+            wanted = re.findall(r"^make (\w+)", text, re.MULTILINE)
+            assert wanted
+            assert set(wanted) <= set(targets)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        assert not target or (page.parent / target).exists(), f"{page.name}: {target}"
