@@ -17,7 +17,7 @@ HEAD = [
 ]
 
 SEGMENTATION = ["lraspp_mobilenet_v3_large", "fcn_resnet50", "deeplabv3_mobilenet_v3_large"]
-OTHERS = ["r3d_18", "swin3d_t"]
+OTHERS = ["r3d_18"]
 
 TIMM = """
     resnet26d resnetv2_50 seresnext26d_32x4d ecaresnet26t gcresnet33ts res2net50_26w_4s resnest14d

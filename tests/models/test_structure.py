@@ -109,7 +109,7 @@ def test_unit_axes_follow_the_units():
     assert (first.unit_axis, first.output.axes) == (1, ("batch", "unit", "height", "width"))
     assert (normed.unit_axis, normed.output.axes) == (3, ("batch", "height", "width", "unit"))
     assert model.layers["features.1.0"].unit_axis == 3
-    assert model.layers["reshape"].unit_axis == 1
+    assert model.layers["flatten"].unit_axis == 1
     tokens = load_live(*NETWORKS["vit"]()).layers["encoder.layers.encoder_layer_1"]
     assert (tokens.unit_axis, tokens.output.axes) == (2, ("batch", "token", "unit"))
     assert (tokens.unit_count, tokens.output.shape) == (16, ("batch", 17, 16))
@@ -143,6 +143,25 @@ def test_neighbours_weights_and_blocks():
     assert (layers["block.0"].depth, layers["head"].depth) == (1, 0)
     assert layers["block"].op == "sequential"
     assert model.parameter_count == sum(p.numel() for p in Grey().parameters())
+
+
+def test_what_does_not_depend_on_the_input_is_no_layer_and_costs_no_time():
+    class Doubling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+        def forward(self, x):
+            scale, size = self.scale, x.shape[1]
+            for _ in range(60):  # as many paths as 2 ** 60
+                scale, size = scale + scale, size + size - x.shape[1]
+            size += 1
+            return x * scale * size
+
+    model = load_live(Doubling(), torch.randn(1, 3))
+    assert list(model.layers) == ["x", "mul", "mul:1"]
+    assert [weight.key for weight in model.layers["mul"].weights] == ["scale"]
+    assert model.layers["mul"].producers == ("x",)
 
 
 def test_outputs_are_named_by_their_keys():

@@ -77,13 +77,16 @@ def remove_in_place(module: fx.GraphModule) -> bool:
     """
     order = {node: index for index, node in enumerate(module.graph.nodes)}
     root: dict[fx.Node, fx.Node] = {}
+    numbers: set[fx.Node] = set()
     moved = False
     for node in module.graph.nodes:
+        if _is_number(node, numbers):
+            numbers.add(node)
         source = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
         written = source if source and _make_functional(module, node) else None
         is_view = source is not None and not written and _op(module, node) in _VIEWS
         root[node] = root[source] if is_view and source else node
-        if written is not None and not _is_number(written):
+        if written is not None and written not in numbers:
             late = {user for user in written.users if order[user] > order[node]}
             _check_views(written, node, root, order)
             written.replace_all_uses_with(node, delete_user_cb=late.__contains__)
@@ -154,13 +157,12 @@ def _twin(name: str, node: fx.Node) -> str | Callable[..., Any]:
     raise NotFunctionalError(f"{name} has no twin that returns a new tensor")
 
 
-def _is_number(node: fx.Node) -> bool:
-    """Whether a node of a traced module is known to yield a number, which nothing overwrites."""
+def _is_number(node: fx.Node, numbers: set[fx.Node]) -> bool:
+    """Whether a node is known to yield a number, which nothing overwrites."""
     if node.op == "call_method":
         return node.target in {"size", "dim", "numel", "stride", "item"}
     if node.op != "call_function":
         return False
     if node.target is getattr:
         return node.args[1] in {"shape", "ndim"}
-    inputs = node.all_input_nodes
-    return bool(inputs) and all(_is_number(source) for source in inputs)
+    return bool(node.all_input_nodes) and numbers.issuperset(node.all_input_nodes)

@@ -121,26 +121,30 @@ class LayerTable:
         row = _Row()
         if node.op != "placeholder":
             first = node not in self._claimed
-            self._gather(node, row, top=True)
+            self._gather(node, row)
             if not first:
                 # A further value of the same node: the cost stands at the first.
                 row.weights.clear()
         return row
 
-    def _gather(self, node: fx.Node, row: _Row, *, top: bool = False) -> None:
+    def _gather(self, top: fx.Node, row: _Row) -> None:
         """Add a node, and those it needs that are no layers, to a row."""
-        ids = self._ids_in(node)
-        if ids and not top:
-            row.reads.update(dict.fromkeys(ids))
-            return
-        if node.op == "placeholder" or not any(self._here[node.name].tensors()):
-            return  # a shape is not a value that is read
-        if node not in self._claimed:
-            self._claimed.add(node)
-            row.macs += self._here[node.name].macs
-        row.weights.update(self._weights_at(node))
-        for source in node.all_input_nodes:
-            self._gather(source, row)
+        waiting, seen = [top], {top}
+        while waiting:
+            node = waiting.pop()
+            ids = self._ids_in(node)
+            if ids and node is not top:
+                row.reads.update(dict.fromkeys(ids))
+                continue
+            if node.op == "placeholder" or not any(self._here[node.name].tensors()):
+                continue  # a shape is not a value that is read
+            if node not in self._claimed:
+                self._claimed.add(node)
+                row.macs += self._here[node.name].macs
+            row.weights.update(self._weights_at(node))
+            fresh = [source for source in node.all_input_nodes if source not in seen]
+            seen.update(fresh)
+            waiting.extend(reversed(fresh))
 
     def _ids_in(self, node: fx.Node) -> list[str]:
         """Ids of the layers among a node's tensors."""

@@ -34,7 +34,7 @@ def architecture(name: str, checkpoint: str = "") -> Architecture:
         raise not_found("timm model", name, timm.list_models(), Reason.SOURCE_NOT_FOUND, hint)
     with seeded():
         module = timm.create_model(name, pretrained=False)
-    config = module.pretrained_cfg
+    config: dict[str, Any] = vars(module)["pretrained_cfg"]
     size = tuple(config.get("input_size") or (3, 224, 224))
     return Architecture(
         module=module,

@@ -54,9 +54,7 @@ def _training(trainings: Any, checkpoint: str) -> Any:
     return known.get(PurePath(checkpoint).name) or min(sizes, key=sizes.__getitem__, default=None)
 
 
-def _options(
-    name: str, checkpoint: str, preprocessing: Preprocessing | None
-) -> dict[str, Any]:
+def _options(name: str, checkpoint: str, preprocessing: Preprocessing | None) -> dict[str, Any]:
     """What keeps torchvision from downloading a backbone, warning, or taking another size."""
     if name.startswith("vit_") and preprocessing is not None:
         return {"image_size": preprocessing.crop_height}
