@@ -24,13 +24,7 @@ def read_archive(file: memoryview, limits: Limits) -> dict[str, memoryview]:
         doubled members, which torch does not write.
     ResourceExhaustedError : LIMIT_EXCEEDED, for too many members.
     """
-    # The parser reads the whole directory before anyone can count.
-    check_limit("bytes of directory", _directory_bytes(file), limits.entries * _DIRECTORY_BYTES)
-    try:
-        infos = zipfile.ZipFile(_Reader(file)).infolist()
-    except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError):
-        raise broken("it is no zip archive, or a damaged one") from None
-    check_limit("members", len(infos), limits.entries)
+    infos = _infos(file, limits)
     members: dict[str, memoryview] = {}
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
@@ -47,9 +41,25 @@ def read_archive(file: memoryview, limits: Limits) -> dict[str, memoryview]:
     return members
 
 
+def member_names(file: memoryview, limits: Limits) -> set[str]:
+    """Names of the members, compressed ones too, without the folder that all are in."""
+    return {info.filename.partition("/")[2] for info in _infos(file, limits)}
+
+
 def is_archive(file: memoryview) -> bool:
     """Whether a file begins as a zip archive does."""
     return bytes(file[:4]) == b"PK\x03\x04"
+
+
+def _infos(file: memoryview, limits: Limits) -> list[zipfile.ZipInfo]:
+    # The parser reads the whole directory before anyone can count.
+    check_limit("bytes of directory", _directory_bytes(file), limits.entries * _DIRECTORY_BYTES)
+    try:
+        infos = zipfile.ZipFile(_Reader(file)).infolist()
+    except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError):
+        raise broken("it is no zip archive, or a damaged one") from None
+    check_limit("members", len(infos), limits.entries)
+    return infos
 
 
 def _span(file: memoryview, info: zipfile.ZipInfo) -> tuple[int, int]:

@@ -23,7 +23,7 @@ class Limits:
 
     file_bytes: int = 16 << 30
     header_bytes: int = 1 << 20
-    graph_bytes: int = 256 << 20
+    graph_bytes: int = 64 << 20
     entries: int = 100_000
     opcodes: int = 5_000_000
     tensor_bytes: int = 1 << 30
@@ -32,6 +32,12 @@ class Limits:
 def broken(why: str) -> FailedPreconditionError:
     """The error for a file that is not what it should be."""
     return FailedPreconditionError(Reason.MODEL_INVALID, f"this model file is not read: {why}")
+
+
+def unsupported(why: str) -> FailedPreconditionError:
+    """The error for a file that may be right, but for what it has there is no way here."""
+    hint = "exporting the network to ONNX and loading that file may work"
+    return FailedPreconditionError(Reason.MODEL_UNSUPPORTED, f"{why}; {hint}")
 
 
 def check_limit(what: str, count: int, limit: int) -> None:

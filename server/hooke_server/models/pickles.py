@@ -159,7 +159,9 @@ class _Machine:
 
     def _reference(self) -> None:
         record = _storage(self._stack.pop())
-        self._stack.append(self.storages.setdefault(record.key, record))
+        if self.storages.setdefault(record.key, record) != record:
+            raise TypeError
+        self._stack.append(record)
 
     def _build(self) -> None:
         """Attributes of a dict, such as the versions of a state dict, are passed over."""

@@ -85,6 +85,6 @@ for _scheme, _module in {
     loaders.register(_scheme)(_when_used(_module))
 
 for _suffix in (".safetensors", ".pt", ".pth", ".bin"):
-    file_loaders.register(_suffix)(_when_used("files", "load_weights"))
+    file_loaders.register(_suffix)(_when_used("files", "load_alone"))
 file_loaders.register(".pt2")(_when_used("torch_export"))
 file_loaders.register(".onnx")(_when_used("onnx"))
