@@ -60,7 +60,8 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
                 locations=[location_message(model_id, site) for site in plan.sites],
                 image_format=read_format(request.format, "format"),
             )
-            cost = technique.estimate(model, plan)
+            # It may try the model at the size asked for, which takes as long as a step.
+            cost = await self._worker.call(technique.estimate, model, plan)
             if request.validate_only:
                 yield sender.message(result=estimate_result(work, cost))
                 return
