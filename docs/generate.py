@@ -28,7 +28,7 @@ TYPES = pb.FieldDescriptorProto.Type
 def compiled() -> pb.FileDescriptorSet:
     """All protos with their comments."""
     buf = Path(sys.executable).with_name("buf")
-    command = [buf, "build", "--as-file-descriptor-set", "--output", "-"]
+    command = [str(buf), "build", "--as-file-descriptor-set", "--output", "-"]
     run = subprocess.run(command, cwd=PROTOS, check=True, capture_output=True)  # noqa: S603  # our own tool
     return pb.FileDescriptorSet.FromString(run.stdout)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ import hooke
 MODEL = "demo"
 MAPS = ["conv_stem", "blocks.1.1", "blocks.4.2"]
 LAYER, UNIT = "blocks.4.2", 7
-STEPS, SIZE = 160, 128
+STEPS, SIZE = 256, 160
 START_SECONDS = 180
 
 OUTPUT = Path("demo")
@@ -39,14 +40,14 @@ console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty
 def main() -> None:
     """Everything, in the order in which it is told."""
     OUTPUT.mkdir(exist_ok=True)
-    photograph = cat()
+    photograph = Path(shutil.copy(cat(), OUTPUT))
     with serving() as address, hooke.connect(address) as client:
         structure(client)
         classes(client, photograph)
         feature_maps(client, photograph)
         unit(client)
     console.rule("Done, and the server has ended")
-    console.print(f"""\
+    told = f"""\
 The pictures stand in {OUTPUT}/: feature maps of {photograph.name}, and what a unit looks for.
 
 How to go on, in two terminals:
@@ -58,7 +59,8 @@ How to go on, in two terminals:
 and in Python:
     import hooke
     with hooke.connect() as client:
-        print(client.activations("demo", "{photograph}", layers="blocks.4.2"))""")
+        print(client.activations("demo", "{photograph}", layers="blocks.4.2"))"""
+    console.print(told, soft_wrap=True)
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def cat() -> Path:
 def structure(client: hooke.Client) -> None:
     """Print the layer table: the blocks."""
     model = client.model(MODEL)
-    console.rule(f"{model.source}: {model.layer_count} layers")
+    console.rule(f"EfficientNet-Lite0: {model.layer_count} layers")
     console.print(
         f"{model.parameter_count:,} parameters, {model.macs:,} multiply-accumulates a picture,"
         f" {len(model.class_labels)} classes, on {model.device}"
@@ -114,12 +116,11 @@ def structure(client: hooke.Client) -> None:
     table = Table("layer", "module", "output", box=None)
     for name in ("units", "parameters", "MACs", "sees"):
         table.add_column(name, justify="right")
-    for layer in client.layers(MODEL, glob=["conv_stem", "blocks.*", "classifier"]):
-        if layer.kind == "BLOCK" or "." not in layer.id:
-            size = " x ".join(map(str, layer.output.shape))
-            facts = (layer.unit_count, layer.parameter_count, layer.macs)
-            sees = " x ".join(f"{field.size}" for field in layer.receptive_field)
-            table.add_row(layer.id, layer.module_class, size, *(f"{n:,}" for n in facts), sees)
+    for layer in client.layers(MODEL, glob=["conv_*", "blocks.?.?", "classifier"]):
+        size = " x ".join(map(str, layer.output.shape))
+        facts = (layer.unit_count, layer.parameter_count, layer.macs)
+        sees = " x ".join(f"{field.size}" for field in layer.receptive_field)
+        table.add_row(layer.id, layer.module_class, size, *(f"{n:,}" for n in facts), sees)
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from hooke.cli import save, show
 from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
 
 if TYPE_CHECKING:
-    from hooke import Activations
+    from hooke import Activations, Client
     from hooke.readout import Reduce
 
 REDUCE = "mean, max, min, norm, zero_fraction, top_k:K, quantiles:P,P,... or histogram:BINS."
@@ -22,7 +22,10 @@ SAMPLE = 8
 def activations(
     name: Name,
     inputs: Annotated[
-        list[Path], typer.Argument(help="Pictures, which make up a batch, or one .npy array.")
+        list[Path],
+        typer.Argument(
+            exists=True, dir_okay=False, help="Pictures, which make up a batch, or a .npy array."
+        ),
     ],
     layer: Annotated[
         list[str] | None,
@@ -61,10 +64,18 @@ def activations(
     if dtype:
         options["dtype"] = dtype
     with client(address, timeout) as connection:
-        wanted = layer or [connection.layers(name)[-1].id]
+        wanted = layer or [_output_layer(connection, name)]
         given = inputs[0] if len(inputs) == 1 else list(inputs)
         answer = connection.activations(name, given, wanted, **options)
     _print(answer, _write(answer, output), as_json=as_json)
+
+
+def _output_layer(connection: Client, name: str) -> str:
+    """The layer that yields the model's first output; a model that is not loaded is."""
+    if not (model := connection.model(name)).output_layer:
+        connection.layers(name)
+        model = connection.model(name)
+    return model.output_layer
 
 
 def reduction(text: str) -> Reduce:

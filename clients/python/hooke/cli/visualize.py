@@ -156,15 +156,19 @@ def techniques(
         str | None, typer.Argument(metavar="[MODEL]", help="Say which are valid on this model.")
     ] = None,
     layer: Annotated[str | None, typer.Option("--layer", "-l", help="... at this layer.")] = None,
+    unit: Annotated[int | None, typer.Option("--unit", "-u", help="... at this unit.")] = None,
     address: Address = ADDRESS,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """List the techniques with their parameters."""
-    if layer and not name:
-        raise ValueError("--layer needs the name of a model before it")
+    place: dict[str, Any] = {"layer": layer} if layer else {}
+    if unit is not None:
+        place["unit"] = unit
+    if place and not name:
+        raise ValueError("--layer and --unit need the name of a model before them")
     with client(address, timeout) as connection:
-        found = connection.techniques(name, layer=layer) if layer else connection.techniques(name)
+        found = connection.techniques(name, **place)
     if as_json:
         return show.dump(found)
     for each in found:
