@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -29,7 +30,8 @@ class Progress:
 class Picture:
     """8-bit sRGB pixels [height, width, 3] or [height, width, 4].
 
-    `site` is the index of the place in the request that it belongs to.
+    `site` is the index of the place in the request that it belongs to. `format` is
+    the file's kind where the picture has one of its own.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Picture:
     step: int = 0
     objective: float | None = None
     caption: str = ""
+    format: Literal["png", "jpeg", "webp"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

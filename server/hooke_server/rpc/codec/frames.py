@@ -133,7 +133,7 @@ class Preparation:
         if not frame.final and not self._preview_is_due(frame.step):
             return None
         self._pictures += frame.final
-        wanted = self._work.image_format if frame.final else "jpeg"
+        wanted = frame.format or (self._work.image_format if frame.final else "jpeg")
         data = encode(frame.pixels, wanted)
         if len(data) > MAX_PICTURE:
             raise ResourceExhaustedError(
