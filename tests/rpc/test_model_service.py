@@ -217,16 +217,14 @@ async def test_models_come_and_go(net):
         assert page.total_size == len(net.layers)
 
         bad = pb.LoadModelRequest(model_id="bad", source="bad:file")
-        for call in (
-            edge.models.LoadModel(bad),
-            edge.models.ListLayers(pb.ListLayersRequest(parent="models/bad")),
-        ):
-            code, info, _ = await failure(call)
+        layers = pb.ListLayersRequest(parent="models/bad")
+        for method, request in ((edge.models.LoadModel, bad), (edge.models.ListLayers, layers)):
+            code, info, _ = await failure(method(request))
             assert (code, info.reason) == ("FAILED_PRECONDITION", "MODEL_INVALID")
         failed = await edge.models.GetModel(pb.GetModelRequest(name="models/bad"))
         assert failed.state == pb.MODEL_STATE_FAILED
         assert failed.error.message == "this file is broken"
 
-        for wrong in (pb.LoadModelRequest(model_id="../x", source="a:b"),):
-            code, info, _ = await failure(edge.models.LoadModel(wrong))
-            assert (code, info.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+        wrong = pb.LoadModelRequest(model_id="../x", source="a:b")
+        code, info, _ = await failure(edge.models.LoadModel(wrong))
+        assert (code, info.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")

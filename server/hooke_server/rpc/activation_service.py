@@ -18,6 +18,7 @@ from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import estimate_result
 from hooke_server.rpc.codec.inputs import Inputs, ModelInput, read_inputs
+from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
@@ -27,6 +28,7 @@ from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.activations import activation_frames, estimate
 from hooke_server.techniques.readouts import ReadPlan
+from hooke_server.techniques.technique import Site
 
 StreamActivationsRequest = activation_service_pb2.StreamActivationsRequest
 Messages = AsyncGenerator[frame_pb2.Frame, None]
@@ -113,5 +115,6 @@ def _work(model_id: str, model: Model, plan: ReadPlan, inputs: Inputs) -> Work:
         model_id=model_id,
         model=model,
         digest=f"sha256:{hashlib.sha256(content.encode()).hexdigest()}",
+        locations=[location_message(model_id, Site(layer=layer)) for layer in plan.layers],
         uses_graph=model.runtime is None,
     )
