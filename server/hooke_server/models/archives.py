@@ -11,8 +11,8 @@ from hooke_server.models.limits import Limits, broken, check_limit
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
-_DIRECTORY_BYTES = 512
-"""At most, of one member in the directory: its name and some padding."""
+_DIRECTORY_BYTES = 128
+"""Of one member in the directory, with a name of some length."""
 
 
 def read_archive(file: memoryview, limits: Limits) -> dict[str, memoryview]:

@@ -222,7 +222,7 @@ def _code(what: str) -> PermissionDeniedError:
         message = f"this file has sparse or quantised tensors, which are not read; {_PLAIN}"
     else:
         message = (
-            f"to unpickle this file is to run code: it needs {shown(what)}; {_PLAIN}; "
-            "or export the whole network with torch.export.save or to ONNX"
+            f"this file has {shown(what)} in a pickle, and to unpickle that may run code; "
+            f"{_PLAIN}; or export the whole network with torch.export.save or to ONNX"
         )
     return PermissionDeniedError(Reason.CODE_NOT_ALLOWED, message, needs=shown(what))

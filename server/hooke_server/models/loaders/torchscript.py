@@ -51,7 +51,9 @@ def load(path: Path, source: Source, context: LoadContext) -> Model:
     example = _example(source, context.device)
     try:
         network = torch.jit.load(path, map_location=context.device)  # type: ignore[no-untyped-call]
-        network.eval().requires_grad_(False)
+        network.eval()
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
         return assemble(
             graph_from_origins(_as_graph(network, len(example)), example),
             example,
