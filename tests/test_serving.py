@@ -33,7 +33,7 @@ def test_activations_are_the_modules_own_and_training_shows(module):
         hooke_server.serve(module, EXAMPLE, name="net") as serving,
         hooke.connect(serving.address) as client,
     ):
-        assert [model.id for model in client.models()] == ["net"]
+        assert [model.name for model in client.models()] == ["net"]
         assert client.serving("net")
         assert [layer.id for layer in client.layers("net")][-3:] == ["0", "1", "2"]
         for _ in range(2):
