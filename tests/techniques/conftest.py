@@ -1,5 +1,6 @@
 """Networks as models: small ones with random weights, and a trained one."""
 
+from collections import OrderedDict
 from importlib.resources import files
 
 import pytest
@@ -53,3 +54,16 @@ def trained() -> Model:
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
     half = (0.5, 0.5, 0.5)
     return model_of(network, 3, 224, 224, preprocessing=Preprocessing(mean=half, std=half))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Model:
+    """A convolution of 4 units on 8 x 8, a rectifier, 5 logits."""
+    torch.manual_seed(0)
+    layers = {
+        "conv": torch.nn.Conv2d(3, 4, 3, padding=1),
+        "relu": torch.nn.ReLU(),
+        "flat": torch.nn.Flatten(),
+        "fc": torch.nn.Linear(256, 5),
+    }
+    return model_of(torch.nn.Sequential(OrderedDict(layers)), 3, 8, 8)

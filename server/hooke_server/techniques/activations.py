@@ -8,6 +8,7 @@ copies nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +73,9 @@ def _pick(layer: Layer, value: Tensor, readout: Readout) -> tuple[Tensor, tuple[
         where = torch.tensor(readout.positions, device=value.device)
         positions = layer.position_axes
         front = value.permute(0, unit, *positions)
-        picked = front[:, :, *where.unbind(1)] if positions else front[..., None]
+        # After batch and unit, index all position axes together.
+        chosen: list[Any] = [slice(None), slice(None), *where.unbind(1)]
+        picked = front[tuple(chosen)] if positions else front[..., None]
         return picked, (axes[0], axes[unit], "position"), 1
     if readout.slices:
         ranges = {wanted.axis: as_slice(wanted) for wanted in readout.slices}

@@ -119,7 +119,7 @@ def count(rows: Tensor, histogram: Histogram) -> tuple[Tensor, Tensor]:
     if low >= high:  # all values are equal, or lie beyond the one edge that was given
         low, high = (low - 0.5, low + 0.5) if low == high else (low, low + 1.0)
     edges = torch.linspace(low, high, histogram.bins + 1, dtype=torch.float64, device=rows.device)
-    values = rows.double()
+    values = rows.double().contiguous()
     places = torch.bucketize(values, edges, right=True) - 1
     places[values == high] = histogram.bins - 1
     inside = (values >= low) & (values <= high)
