@@ -67,6 +67,8 @@ async def stream(
                 yield message
         elif item is not None:
             yield sender.message(**item)
+            if "result" in item:  # the last: no turn on the compute thread to hear of the end
+                return
 
 
 class Preparation:
