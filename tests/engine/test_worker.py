@@ -116,10 +116,10 @@ async def test_a_call_that_is_cancelled_before_its_turn_does_not_run(worker):
     second = asyncio.create_task(worker.call(ran.append, 1))
     await asyncio.sleep(0)
     second.cancel()
-    allowed.set()
-    assert await first
     with pytest.raises(asyncio.CancelledError):
         await second
+    allowed.set()
+    assert await first
     await worker.call(lambda: None)
     assert not ran
 
