@@ -91,6 +91,9 @@ async def test_joined_answers_equal_those_of_requests_alone(worker, counted, pas
         assert list(answer) == list(LAYERS)
         for layer in LAYERS:
             torch.testing.assert_close(answer[layer], alone[layer], rtol=1e-5, atol=1e-6)
+    # All waited for the one pass.
+    assert len({answer.seconds for answer in answers}) == 1
+    assert answers[0].seconds > 0
     # One member's answer does not keep the others'.
     assert answers[0]["0"].untyped_storage().nbytes() == answers[0]["0"].nbytes
 
@@ -100,6 +103,7 @@ async def test_an_idle_server_runs_each_alone_bit_for_bit(worker, counted, passe
     for size in (1, 2):
         (x,), (task,) = start(batcher, counted, [size])
         answer, alone = await task, model.forward(LAYERS, (x,))
+        assert answer.seconds > 0
         assert all(torch.equal(answer[layer], alone[layer]) for layer in LAYERS)
     assert passes.batches == [1, 2]
 

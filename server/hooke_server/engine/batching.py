@@ -8,6 +8,7 @@ server adds no delay, and a busy one joins the more the busier it is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,8 +19,13 @@ from torch import Tensor
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 
-Values = dict[str, Tensor]
 _Key = tuple[object, ...]
+
+
+class Values(dict[str, Tensor]):
+    """Tensors by layer, and how long the pass took that computed them, in seconds."""
+
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,18 +71,20 @@ class _Group:
         """The answer of each member; on the compute thread."""
         members = self.take()
         if len(members) < 2:
-            return [(one, self.model.forward(self.layers, one.inputs)) for one in members]
+            return [(one, _forward(self.model, self.layers, one.inputs)) for one in members]
         inputs = [torch.cat(parts) for parts in zip(*(m.inputs for m in members), strict=True)]
-        joined = self.model.forward(self.layers, inputs)
+        joined = _forward(self.model, self.layers, inputs)
         sizes = [member.size for member in members]
         # Copies, so that a slow reader does not keep the answers of all the others.
         parts = {
             layer: [p.clone() for p in torch.split(value, sizes)] for layer, value in joined.items()
         }
-        return [
-            (member, {layer: part[index] for layer, part in parts.items()})
-            for index, member in enumerate(members)
+        answers = [
+            Values({layer: part[i] for layer, part in parts.items()}) for i in range(len(sizes))
         ]
+        for answer in answers:
+            answer.seconds = joined.seconds
+        return list(zip(members, answers, strict=True))
 
 
 class Batcher:
@@ -103,7 +111,7 @@ class Batcher:
         """
         names, member = tuple(layers), self._member(inputs)
         if not _joinable(model, names, member):
-            return await self._worker.call(model.forward, names, member.inputs)
+            return await self._worker.call(_forward, model, names, member.inputs)
         key = (id(model), names, *((t.shape[1:], t.dtype) for t in inputs))
         group = self._groups.get(key)
         if group is None or not group.join(member):
@@ -130,6 +138,13 @@ class Batcher:
         finally:
             if self._groups.get(key) is group:
                 del self._groups[key]
+
+
+def _forward(model: Model, layers: Sequence[str], inputs: Sequence[Tensor]) -> Values:
+    began = time.perf_counter()
+    values = Values(model.forward(layers, inputs))
+    values.seconds = time.perf_counter() - began
+    return values
 
 
 def _joinable(model: Model, layers: tuple[str, ...], member: _Member) -> bool:

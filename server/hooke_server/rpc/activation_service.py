@@ -16,10 +16,9 @@ from hooke_server.engine.batching import Batcher
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
-from hooke_server.rpc.codec.frames import estimate_result
 from hooke_server.rpc.codec.inputs import Inputs, ModelInput, read_inputs
 from hooke_server.rpc.codec.locations import location_message
-from hooke_server.rpc.codec.provenance import Work
+from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.limits import Limits
@@ -104,7 +103,8 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         async with self._worker.reserve(cost.memory_bytes):
             values = await self._batcher.forward(work.model, plan.layers, inputs.tensors)
             frames = partial(activation_frames, values, plan)
-            async with aclosing(streamed(self._worker, work, frames, sender, run)) as messages:
+            messages = streamed(self._worker, work, frames, sender, run=run, seconds=values.seconds)
+            async with aclosing(messages):
                 async for message in messages:
                     yield message
 

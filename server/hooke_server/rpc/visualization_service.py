@@ -10,9 +10,9 @@ from hooke.v1 import frame_pb2, visualization_service_pb2, visualization_service
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import InvalidArgumentError, Reason
-from hooke_server.rpc.codec.frames import estimate_result, read_format
+from hooke_server.rpc.codec.frames import read_format
 from hooke_server.rpc.codec.locations import location_message, model_of, read_site
-from hooke_server.rpc.codec.provenance import Work
+from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.techniques import read_technique
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.work import streamed

@@ -18,14 +18,16 @@ async def streamed(
     work: Work,
     frames: Callable[[], Frames],
     sender: Sender[frame_pb2.Frame],
+    *,
     run: int = 0,
+    seconds: float = 0.0,
 ) -> AsyncGenerator[frame_pb2.Frame, None]:
-    """The messages of the frames that `frames()` yields.
+    """The messages of the frames that `frames()` yields; see `Preparation`.
 
     A frame is made when the one before was taken. When the call ends, in whatever
     way, the generator is closed on its thread before this returns.
     """
-    preparation = Preparation(work, run=run)
+    preparation = Preparation(work, run=run, seconds=seconds)
     async with aclosing(worker.stream(lambda: preparation.prepared(frames()))) as items:
         async for message in stream(items, sender):
             yield message

@@ -22,7 +22,6 @@ from hooke_server.rpc.framing import Outgoing, Sender, outgoing
 from hooke_server.rpc.names import layer_name
 from hooke_server.techniques.frames import (
     Array,
-    Estimate,
     Frame,
     Frames,
     Picture,
@@ -76,12 +75,18 @@ class Preparation:
 
     Every frame of the technique gives one item, if only None, so that work can be
     stopped between any two of its steps.
+
+    Parameters
+    ----------
+    run : number of the recording's run.
+    seconds : that the work took before its first frame.
     """
 
-    def __init__(self, work: Work, *, run: int = 0) -> None:
+    def __init__(self, work: Work, *, run: int = 0, seconds: float = 0.0) -> None:
         self._work = work
         self._run = run
-        self._seconds = 0.0
+        self._seconds = seconds
+        self._resumed = 0.0
         self._tensors = 0
         self._pictures = 0
         self._progress_due = 0.0
@@ -92,16 +97,20 @@ class Preparation:
         """The frames, ready to be sent."""
         try:
             while True:
-                began = time.perf_counter()
-                frame = next(frames, None)
                 # Others may have the device while this generator waits to go on.
-                self._seconds += time.perf_counter() - began
+                self._resumed = time.perf_counter()
+                frame = next(frames, None)
                 if frame is None:
                     return
-                yield self._prepare(frame)
+                item = self._prepare(frame)
+                self._seconds = self._elapsed()
+                yield item
         finally:
             if isinstance(frames, Generator):
                 frames.close()
+
+    def _elapsed(self) -> float:
+        return self._seconds + time.perf_counter() - self._resumed
 
     def _prepare(self, frame: Frame) -> Prepared:
         match frame:
@@ -119,12 +128,13 @@ class Preparation:
         if now < self._progress_due and frame.step < frame.total:
             return None
         self._progress_due = now + PROGRESS_SECONDS
-        rate = frame.step / self._seconds if self._seconds else 0.0
+        elapsed = self._elapsed()
+        rate = frame.step / elapsed
         progress = frame_pb2.Progress(
             step=frame.step,
             total_steps=frame.total,
             objective=frame.objective,
-            elapsed=duration(self._seconds),
+            elapsed=duration(elapsed),
             remaining=duration((frame.total - frame.step) / rate) if rate else None,
             steps_per_second=rate,
             message=frame.message,
@@ -183,24 +193,13 @@ class Preparation:
         result = frame_pb2.Result(
             plan_digest=self._work.digest,
             provenance=provenance(self._work),
-            duration=duration(self._seconds),
+            duration=duration(self._elapsed()),
             tensor_count=self._tensors,
             picture_count=self._pictures,
             metrics=frame.metrics,
             run=self._run,
         )
         return {"result": result}
-
-
-def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
-    """The answer to `validate_only`."""
-    estimate = frame_pb2.CostEstimate(
-        memory_bytes=cost.memory_bytes,
-        macs=cost.macs,
-        tensor_bytes=cost.tensor_bytes,
-        layers=cost.layers,
-    )
-    return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
 
 
 def duration(seconds: float) -> Duration:

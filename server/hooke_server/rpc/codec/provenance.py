@@ -14,6 +14,7 @@ from hooke.v1 import frame_pb2, location_pb2
 from hooke.version import __version__
 from hooke_server.models.model import Model
 from hooke_server.rpc.names import model_name
+from hooke_server.techniques.frames import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,17 @@ def provenance(work: Work) -> frame_pb2.Provenance:
         parity_error=work.model.parity_error if work.uses_graph else None,
         create_time=now,
     )
+
+
+def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
+    """The answer to `validate_only`."""
+    estimate = frame_pb2.CostEstimate(
+        memory_bytes=cost.memory_bytes,
+        macs=cost.macs,
+        tensor_bytes=cost.tensor_bytes,
+        layers=cost.layers,
+    )
+    return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
 
 
 @functools.cache
