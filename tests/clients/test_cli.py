@@ -121,6 +121,8 @@ def test_visualize(ask, tmp_path):
     assert (picture["unit"], picture["file"]) == (7, "unit.png")
     assert (tmp_path / "unit.png").read_bytes()[:4] == b"\x89PNG"
     assert json.loads(answer["result"]["provenance"]["parameters_json"])["steps"] == 4
+    ask("visualize", "demo", "-l", LAYER, "-u", 7, *quick, "--preview-every", 1, "-o", "u.png")
+    assert (tmp_path / "u-unit7-preview.jpg").read_bytes()[:2] == b"\xff\xd8"
     ask("visualize", "demo", "--label", "tabby", "--label", "lynx", *quick, "-o", "c.jpg")
     assert len(list(tmp_path.glob("c-*.jpg"))) == 2
     output = ask("visualize", "demo", "-l", LAYER, "-u", 1, "--position", "3,4", *quick)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -154,6 +155,18 @@ def test_a_recording_answers_like_single_calls(client, batch, value):
         assert answer.result.run == n
         np.testing.assert_allclose(answer[LAYER][0], value[n % 2], rtol=1e-5, atol=1e-5)
     assert n == 4
+
+
+def test_threads_may_share_a_client(client, batch):
+    layers = ["conv_stem", "blocks.0.0", "blocks.1.1", LAYER, "blocks.3.2", "blocks.4.2"]
+
+    def means(layer):
+        return client.activations("demo", batch, layer, reduce="mean")[layer]
+
+    alone = list(map(means, layers))
+    with futures.ThreadPoolExecutor(len(layers)) as pool:
+        for together, expected in zip(pool.map(means, layers * 3), alone * 3, strict=True):
+            np.testing.assert_allclose(together, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_feature_maps_are_pictures(client, photograph):

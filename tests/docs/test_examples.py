@@ -8,6 +8,8 @@ The folder holds cat.png. Commands and Python find the demo server where the pag
 writes localhost:50051.
 """
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -20,6 +22,7 @@ from pathlib import Path
 import pytest
 
 import hooke
+from hooke.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -33,9 +36,11 @@ DEFAULT = "localhost:50051"
 
 
 @pytest.fixture
-def folder(tmp_path, photograph, monkeypatch):
+def folder(tmp_path, photograph, demo_address, monkeypatch):
     shutil.copy(photograph, tmp_path / "cat.png")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOOKE_ADDRESS", demo_address)
+    monkeypatch.setattr(sys, "argv", sys.argv)  # `in_process` changes it
     return tmp_path
 
 
@@ -50,19 +55,37 @@ def test_examples(page, folder, demo_address, server_process):
         elif language == "console":
             for line in here.splitlines():
                 assert line.startswith("$ "), f"{page.name}: {line}"
-                command(line[2:], demo_address, server_process)
+                command(line[2:], server_process)
 
 
-def command(line, address, server_process):
+def command(line, server_process):
     words = shlex.split(line)
     if words[:2] == ["hooke", "serve"]:
-        return serve(words[2:], server_process)
+        serve(words[2:], server_process)
+        return
+    code, output, errors = in_process(words) if words[0] == "hooke" else as_process(words)
+    assert code == 0, f"{line}\n{errors}"
+    assert output, line
+
+
+def in_process(words):
+    """Run `hooke` here, which saves the start of a Python for each line."""
+    output, errors = io.StringIO(), io.StringIO()
+    sys.argv = words
+    with (
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return ended.value.code, output.getvalue(), errors.getvalue()
+
+
+def as_process(words):
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "HOOKE_ADDRESS": address, "PATH": programs}
+    environment = {**os.environ, "PATH": programs}
     done = subprocess.run(words, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{line}\n{done.stderr}"
-    assert done.stdout, line
-    return None
+    return done.returncode, done.stdout, done.stderr
 
 
 def serve(arguments, server_process):

@@ -40,7 +40,7 @@ def visualize(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
     preview_every: Annotated[
-        int, typer.Option(help="Write what there is to the output each so many steps.", min=0)
+        int, typer.Option(help="Keep a preview beside the output, new each so many steps.", min=0)
     ] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp.")
@@ -113,8 +113,8 @@ def _parsed(text: str, kind: type, name: str) -> Any:
         raise ValueError(f"{name} is a number, not {text!r}") from None
 
 
-def watch(frames: Iterable[Frame], path: Path | None = None) -> tuple[list[Picture], Result | None]:
-    """Take frames to their end behind a progress bar; previews go to `path` as they come."""
+def watch(frames: Iterable[Frame], path: Path) -> tuple[list[Picture], Result | None]:
+    """Take frames to their end behind a progress bar; previews go beside `path` as they come."""
     from hooke import Picture, Progress, Result
 
     made: list[Picture] = []
@@ -126,11 +126,17 @@ def watch(frames: Iterable[Frame], path: Path | None = None) -> tuple[list[Pictu
                     _advance(progress, task, frame)
                 case Picture(final=True):
                     made.append(frame)
-                case Picture() if path and frame.suffix == path.suffix:
-                    frame.save(path)
+                case Picture():
+                    preview(frame, path)
                 case Result():
                     result = frame
     return made, result
+
+
+def preview(picture: Picture, path: Path) -> Path:
+    """Write a preview, over the last one of its unit."""
+    unit = "" if picture.unit is None else f"-unit{picture.unit}"
+    return picture.save(path.with_name(f"{path.stem}{unit}-preview{picture.suffix}"))
 
 
 @contextmanager
