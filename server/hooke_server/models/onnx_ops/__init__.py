@@ -7,6 +7,7 @@ the same name, where the two differ.
 
 from hooke_server.models.onnx_ops import (
     activations,
+    casting,
     convolution,
     creation,
     elementwise,
@@ -14,7 +15,10 @@ from hooke_server.models.onnx_ops import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
+    resampling,
+    sampling,
     scattering,
     shape,
 )
@@ -23,6 +27,7 @@ from hooke_server.models.onnx_ops.table import Operator, find, operator, operato
 __all__ = [
     "Operator",
     "activations",
+    "casting",
     "convolution",
     "creation",
     "elementwise",
@@ -33,7 +38,10 @@ __all__ = [
     "operator",
     "operators",
     "pooling",
+    "recurrent",
     "reduction",
+    "resampling",
+    "sampling",
     "scattering",
     "shape",
     "supported",

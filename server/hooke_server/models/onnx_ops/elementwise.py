@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hooke_server.models.onnx_ops.table import dtype_of, operator, unsupported
+from hooke_server.models.onnx_ops.table import operator, unsupported
 
 
 def _unary(name: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -175,30 +175,6 @@ def isinf(x: Tensor, *, detect_negative: int = 1, detect_positive: int = 1) -> T
 def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """`x` where the condition holds, else `y`."""
     return torch.where(condition, x, y)
-
-
-@operator("Cast")
-def cast(
-    x: Tensor,
-    *,
-    to: int,
-    saturate: int = 1,  # of 8-bit floats
-    round_mode: str = "up",
-) -> Tensor:
-    """`x` in another element type."""
-    return x.to(dtype_of(to))
-
-
-@operator("CastLike")
-def cast_like(
-    x: Tensor,
-    like: Tensor,
-    *,
-    saturate: int = 1,
-    round_mode: str = "up",
-) -> Tensor:
-    """`x` in the element type of `like`."""
-    return x.to(like.dtype)
 
 
 @operator("Dropout")
