@@ -15,12 +15,13 @@ from typing import Any
 import torch
 
 from hooke_server.models.limits import shown, unsupported
+from hooke_server.models.recurrent import RECURRENT
 
 ALLOWED = frozenset(
     """
     conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution linear
     addmm mm bmm matmul addbmm baddbmm einsum bilinear dot mv outer
-    scaled_dot_product_attention _native_multi_head_attention lstm gru rnn_tanh rnn_relu
+    scaled_dot_product_attention _native_multi_head_attention
     batch_norm layer_norm group_norm instance_norm rms_norm native_layer_norm native_group_norm
     _native_batch_norm_legit_no_training local_response_norm _weight_norm
     max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d
@@ -80,6 +81,8 @@ def find_operation(target: str) -> Callable[..., Any]:
     """
     if target in OPERATORS:
         return OPERATORS[target]
+    if target in RECURRENT:
+        return RECURRENT[target]
     match = re.fullmatch(r"torch\.ops\.aten\.(\w+?)(_?)\.([A-Za-z0-9_]+)", target)
     if match and match[1] in ALLOWED and "out" not in match[3]:
         packet = getattr(torch.ops.aten, match[1] + match[2], None)
