@@ -31,7 +31,6 @@ atan = _unary("Atan", torch.atan)
 atanh = _unary("Atanh", torch.atanh)
 bitwise_not = _unary("BitwiseNot", torch.bitwise_not)
 ceil = _unary("Ceil", torch.ceil)
-clone = _unary("Identity", torch.clone)
 cos = _unary("Cos", torch.cos)
 cosh = _unary("Cosh", torch.cosh)
 erf = _unary("Erf", torch.erf)
@@ -49,6 +48,12 @@ sinh = _unary("Sinh", torch.sinh)
 sqrt = _unary("Sqrt", torch.sqrt)
 tan = _unary("Tan", torch.tan)
 tanh = _unary("Tanh", torch.tanh)
+
+
+@operator("Identity")
+def identity(x: Tensor) -> Tensor:
+    """`x` itself, not a copy: nothing writes into values."""
+    return x
 
 
 def along(b: Tensor, rank: int, axis: int | None) -> Tensor:
@@ -159,7 +164,7 @@ def clip(
     """
     lowest, highest = _bound(min if low is None else low), _bound(max if high is None else high)
     if lowest is None and highest is None:
-        return x.clone()
+        return x
     return torch.clamp(x, lowest, highest)
 
 
