@@ -112,6 +112,10 @@ class Program:
             value.version = self._writes[_memory(value.meta)]
             self._add(name, value)
 
+    def is_number(self, ref: Ref) -> bool:
+        """Whether a value is a number, such as a size, and no tensor."""
+        return isinstance(self._values[ref.name].meta, int | float)
+
     def finish(self, outputs: Any) -> fx.GraphModule:
         """The graph with these outputs, a nest in which `Ref`s stand for values."""
         self.graph.output(self._nodes(outputs))

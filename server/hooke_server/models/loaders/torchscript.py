@@ -7,25 +7,30 @@ SHA-256 in `--allow-code`, and what it does then is on whoever allowed it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from hooke_server.errors import InvalidArgumentError, PermissionDeniedError, Reason
-from hooke_server.models.graph import ModuleCall, Origin
-from hooke_server.models.limits import unsupported
+from hooke_server.models.graph import Graph, ModuleCall, Origin
+from hooke_server.models.limits import Limits, unsupported
 from hooke_server.models.loaders import LoadContext
+from hooke_server.models.loaders.script_graph import script_graph
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.preprocessing import customary_preprocessing
 from hooke_server.models.sources import Source
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import graph_from_origins
 
+logger = logging.getLogger(__name__)
+
 _NOTE = (
-    "TorchScript runs as one piece: its inputs, outputs and weights are shown, "
-    "and no layer inside; export the network with torch.export to see those"
+    "this TorchScript runs as one piece: its inputs, outputs and weights are shown, and no "
+    "layer inside; trace the network with torch.jit.trace, or export it, to see those"
 )
 
 
@@ -54,15 +59,16 @@ def load(path: Path, source: Source, context: LoadContext) -> Model:
         network.eval()
         for parameter in network.parameters():
             parameter.requires_grad_(False)
+        graph, notes = _graph(network, example, context.limits)
         return assemble(
-            graph_from_origins(_as_graph(network, len(example)), example),
+            graph,
             example,
             source=str(source),
             format=ModelFormat.TORCHSCRIPT,
             weights=dict(network.named_parameters()),
             digest=f"sha256:{digest}",
             preprocessing=customary_preprocessing(example[0].shape),
-            notes=(_NOTE,),
+            notes=notes,
         )
     except RuntimeError:
         raise unsupported(
@@ -83,6 +89,22 @@ def _example(source: Source, device: torch.device) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
     shapes = [tuple(map(int, shape.split("x"))) for shape in text.split(",")]
     return tuple(torch.randn(1, *shape, generator=generator).to(device) for shape in shapes)
+
+
+def _graph(
+    network: torch.jit.ScriptModule, example: tuple[Tensor, ...], limits: Limits
+) -> tuple[Graph, tuple[str, ...]]:
+    """The graph with all layers inside; of the whole as one piece, and a note, where that fails."""
+    try:
+        module = script_graph(network, example, limits)
+        graph = graph_from_origins(module, example)
+        with torch.no_grad():
+            pairs = zip(tree_leaves(module(*example)), tree_leaves(network(*example)), strict=True)
+            if all(torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs):
+                return graph, ()
+    except Exception:  # what TorchScript may hold has no end
+        logger.info("a TorchScript has no graph that can be followed", exc_info=True)
+    return graph_from_origins(_as_graph(network, len(example)), example), (_NOTE,)
 
 
 def _as_graph(network: torch.jit.ScriptModule, inputs: int) -> fx.GraphModule:
