@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +20,27 @@ from torch import Tensor, fx
 from hooke_server.models.archives import read_archive
 from hooke_server.models.aten import IGNORED, WITHOUT_GRADIENT, find_operation, name_of
 from hooke_server.models.blobs import extents, map_file, storage, strided
-from hooke_server.models.graph import ModuleCall, Origin
+from hooke_server.models.graph import Origin
 from hooke_server.models.limits import broken, check_limit, shown, unsupported
 from hooke_server.models.loaders import LoadContext
+from hooke_server.models.loaders.export_schema import (
+    DTYPES,
+    POSITIONAL,
+    SCHEMA,
+    STRIDED,
+    module_calls,
+    nested,
+    output_names,
+    plain_name,
+    to_argument,
+)
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.ops import op_name
 from hooke_server.models.preprocessing import customary_preprocessing
-from hooke_server.models.program import Program, Ref
+from hooke_server.models.program import Program
 from hooke_server.models.sources import Source
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import graph_from_origins
-
-# Codes of the format's schema, version 8.
-_SCHEMA = 8
-_DTYPES = {
-    1: torch.uint8,
-    2: torch.int8,
-    3: torch.int16,
-    4: torch.int32,
-    5: torch.int64,
-    6: torch.float16,
-    7: torch.float32,
-    8: torch.float64,
-    12: torch.bool,
-    13: torch.bfloat16,
-}
-_STRIDED = 7
-_MEMORY_FORMATS = {
-    1: torch.contiguous_format,
-    2: torch.channels_last,
-    3: torch.channels_last_3d,
-    4: torch.preserve_format,
-}
-_POSITIONAL = 1
 
 _DAMAGED = (KeyError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 
@@ -109,9 +96,9 @@ class _Reader:
         self._members = members
         self._context = context
         document = self._json("models/model.json")
-        if document["schema_version"]["major"] != _SCHEMA:
+        if document["schema_version"]["major"] != SCHEMA:
             raise broken(
-                f"its schema is none of version {_SCHEMA}; export it with torch 2.9 or newer"
+                f"its schema is none of version {SCHEMA}; export it with torch 2.9 or newer"
             )
         self._module = document["graph_module"]
         self._graph = self._module["graph"]
@@ -141,9 +128,9 @@ class _Reader:
             for name, entry in config.items():
                 path, meta = entry["path_name"], entry["tensor_meta"]
                 plain = re.fullmatch(rf"{kind}_\d+", path) and entry["use_pickle"] is False
-                if not plain or meta["layout"] != _STRIDED:
+                if not plain or meta["layout"] != STRIDED:
                     raise broken(f"its {kind} {shown(name)} is no plain tensor")
-                dtype = _DTYPES[meta["dtype"]]
+                dtype = DTYPES[meta["dtype"]]
                 if (path, dtype) not in storages:
                     held = storage(self._members[f"data/{folder}/{path}"], dtype)
                     storages[path, dtype] = held.to(self._context.device, copy=True)
@@ -162,13 +149,13 @@ class _Reader:
             if kind == "user_input":
                 name = entry["arg"]["as_tensor"]["name"]
                 self.inputs.append(self._input(name))
-                program.add_input(_plain(name), self.inputs[-1])
+                program.add_input(plain_name(name), self.inputs[-1])
             elif kind in {"parameter", "buffer", "tensor_constant"}:
                 key = entry[f"{kind}_name"]
                 tensor, learned = tensors[key]
                 program.add_weight(entry["arg"]["name"], tensor)
                 if learned:
-                    self.weights[_plain(key)] = tensor
+                    self.weights[plain_name(key)] = tensor
             else:
                 raise unsupported(f"the program has an input of the kind {shown(kind)}")
 
@@ -179,7 +166,7 @@ class _Reader:
             size["as_int"] if "as_int" in size else 1 if axis == 0 else _hint(size)
             for axis, size in enumerate(meta["sizes"])
         ]
-        tensor = torch.empty(extents(sizes), dtype=_DTYPES[meta["dtype"]], device="meta")
+        tensor = torch.empty(extents(sizes), dtype=DTYPES[meta["dtype"]], device="meta")
         check_limit("bytes of input", tensor.nbytes, self._context.limits.tensor_bytes)
         return tensor
 
@@ -187,15 +174,15 @@ class _Reader:
         operation = find_operation(node["target"])
         args, kwargs = [], {}
         for argument in node["inputs"]:
-            value = _argument(argument["arg"])
-            if argument["kind"] == _POSITIONAL:
+            value = to_argument(argument["arg"])
+            if argument["kind"] == POSITIONAL:
                 args.append(value)
             else:
                 kwargs[argument["name"]] = value
         if "dropout" in name_of(operation) and True in args:
             raise unsupported("the program was exported in training mode; call model.eval() first")
-        outputs = [name for output in node["outputs"] for name in _names(output)]
-        calls = _calls(node["metadata"].get("nn_module_stack", ""))
+        outputs = [name for output in node["outputs"] for name in output_names(output)]
+        calls = module_calls(node["metadata"].get("nn_module_stack", ""))
         program.call(operation, args, kwargs, outputs, Origin(op=op_name(operation), calls=calls))
 
     def _outputs(self) -> Any:
@@ -203,102 +190,13 @@ class _Reader:
         for spec in self._module["signature"]["output_specs"]:
             ((kind, entry),) = spec.items()
             if kind == "user_output":
-                leaves.append(_argument(entry["arg"]))
+                leaves.append(to_argument(entry["arg"]))
             elif kind != "buffer_mutation":
                 raise unsupported(f"the program has an output of the kind {shown(kind)}")
         signature = self._module["module_call_graph"][0]["signature"]
-        return _nested(json.loads(signature["out_spec"])[1], iter(leaves))
-
-
-def _plain(name: str) -> str:
-    """A name, if it is made of what names in Python are made of, and dots."""
-    if not re.fullmatch(r"[\w.\-]{1,300}", name):
-        raise broken(f"{shown(name)} is no name")
-    return name
+        return nested(json.loads(signature["out_spec"])[1], iter(leaves))
 
 
 def _hint(size: dict[str, Any]) -> Any:
     """The value that a dynamic size had at export; its expression is code, and not looked at."""
     return size["as_expr"]["hint"]["as_int"]
-
-
-def _calls(stack: str) -> tuple[ModuleCall, ...]:
-    """The module calls around a node, from `key,path,class;...`."""
-    calls = []
-    for entry in filter(None, stack.split(";")):
-        key, path, kind = entry.split(",")
-        if path and "_empty_nn_module_stack" not in path:
-            _, _, again = key.rpartition("@")
-            occurrence = int(again) if "@" in key and again.isdigit() else 0
-            name = _plain(kind).rpartition(".")[2]
-            calls.append(ModuleCall(path=_plain(path), module_class=name, occurrence=occurrence))
-    return tuple(calls)
-
-
-def _names(output: dict[str, Any]) -> Iterator[str]:
-    ((kind, value),) = output.items()
-    if kind == "as_tensors":
-        yield from (tensor["name"] for tensor in value)
-    elif kind == "as_tensor":
-        yield value["name"]
-    elif kind in {"as_sym_int", "as_sym_float", "as_sym_bool"}:
-        yield value["as_name"]
-    else:
-        raise unsupported(f"an operation yields a value of the kind {shown(kind)}")
-
-
-def _argument(argument: dict[str, Any]) -> Any:
-    ((kind, value),) = argument.items()
-    if kind in _ARGUMENTS:
-        return _ARGUMENTS[kind](value)
-    plural = kind.endswith("s") and kind[:-1] in _ARGUMENTS
-    if not plural:
-        raise unsupported(f"an operation takes an argument of the kind {shown(kind)}")
-    return [_ARGUMENTS[kind[:-1]](item) for item in value]
-
-
-def _number(value: Any) -> Any:
-    # What JSON cannot write is written as text.
-    known = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
-    return known[value] if isinstance(value, str) else _of(float, int)(value)
-
-
-def _of(*types: type) -> Any:
-    def check(value: Any) -> Any:
-        if type(value) not in types:
-            raise TypeError
-        return value
-
-    return check
-
-
-def _symbol(value: dict[str, Any]) -> Any:
-    return Ref(value["as_name"]) if "as_name" in value else _of(int, float, bool)(*value.values())
-
-
-_ARGUMENTS: dict[str, Any] = {
-    "as_none": lambda _: None,
-    "as_tensor": lambda value: Ref(value["name"]),
-    "as_optional_tensor": _argument,
-    "as_int": _of(int),
-    "as_float": _number,
-    "as_bool": _of(bool),
-    "as_string": _of(str),
-    "as_sym_int": _symbol,
-    "as_sym_float": _symbol,
-    "as_sym_bool": _symbol,
-    "as_scalar_type": _DTYPES.__getitem__,
-    "as_memory_format": _MEMORY_FORMATS.__getitem__,
-    "as_layout": lambda _: torch.strided,
-    "as_device": lambda _: torch.device("meta"),  # the graph's own device takes its place
-}
-
-
-def _nested(spec: dict[str, Any], leaves: Iterator[Any]) -> Any:
-    """Leaves in the nest of lists and dicts that a program returns."""
-    if spec["type"] is None:
-        return next(leaves)
-    children = [_nested(child, leaves) for child in spec["children_spec"]]
-    if spec["type"] in {"builtins.dict", "collections.OrderedDict"}:
-        return dict(zip(map(_plain, json.loads(spec["context"])), children, strict=True))
-    return tuple(children)
