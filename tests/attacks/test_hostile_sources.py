@@ -140,9 +140,9 @@ def test_nothing_stays_open_or_behind(root):
 
 def test_scanning_names_what_can_be_loaded(root):
     (root / ".hidden").mkdir()
-    for name in ("b.pt2", ".x.onnx", ".hidden/y.onnx", "what?.onnx", "c.pt", "D.ONNX"):
+    for name in ("b.pt2", ".x.pt2", ".hidden/y.pt2", "what?.pt2", "c.pt", "inner/D.PT2"):
         (root / name).write_bytes(b"x")
-    assert Roots([root]).scan() == ["D.ONNX", "b.pt2", "inner/model.onnx"]
+    assert Roots([root]).scan() == ["b.pt2", "inner/D.PT2"]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_weights_and_an_architecture(tmp_path):
         ("torchvison:resnet18", NotFoundError, ["'torchvision'", "timm"]),
         ("https://host/model.onnx", NotFoundError, ["no source scheme 'https'", "file"]),
         ("file:w.h5", NotFoundError, ["no kind of model file '.h5'", ".safetensors"]),
-        ("file:none.onnx", NotFoundError, ["no file 'none.onnx'"]),
+        ("file:none.pt2", NotFoundError, ["no file 'none.pt2'"]),
         ("file:w.pt", InvalidArgumentError, ["arch=timm:NAME"]),
         ("file:w.safetensors", InvalidArgumentError, ["arch=timm:NAME"]),
         ("file:w.pt?kind=x", InvalidArgumentError, ["'kind'", "arch="]),
