@@ -283,6 +283,14 @@ def test_weights_stay_inside_their_bytes(tmp_path, exported, path, value):
     assert refusal(tmp_path, "file:m.pt2").reason is Reason.MODEL_INVALID
 
 
+@pytest.mark.parametrize("dtype", [4, 12])
+def test_weights_of_a_type_that_does_not_fit(tmp_path, exported, dtype):
+    config = json.loads(exported[WEIGHTS])
+    config["config"]["conv.bias"]["tensor_meta"]["dtype"] = dtype
+    write(tmp_path / "m.pt2", exported | {WEIGHTS: json.dumps(config).encode()})
+    assert refusal(tmp_path, "file:m.pt2").reason is Reason.MODEL_UNSUPPORTED
+
+
 @pytest.mark.parametrize(
     "text",
     [

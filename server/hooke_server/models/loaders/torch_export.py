@@ -63,15 +63,20 @@ def load(path: Path, source: Source, context: LoadContext) -> Model:
     except _DAMAGED:
         raise broken("the program in it is damaged, or of another version") from None
     example = tuple(_example(meta, context.device) for meta in reader.inputs)
-    return assemble(
-        graph_from_origins(module, example),
-        example,
-        source=str(source),
-        format=ModelFormat.TORCH_EXPORT,
-        weights=reader.weights,
-        preprocessing=customary_preprocessing(example[0].shape) if example else None,
-        obstacle=_obstacle(module),
-    )
+    if not example:
+        raise unsupported("the program has no input")
+    try:
+        return assemble(
+            graph_from_origins(module, example),
+            example,
+            source=str(source),
+            format=ModelFormat.TORCH_EXPORT,
+            weights=reader.weights,
+            preprocessing=customary_preprocessing(example[0].shape),
+            obstacle=_obstacle(module),
+        )
+    except (RuntimeError, *_DAMAGED):  # shapes may fit where the values do not
+        raise unsupported("the program does not run") from None
 
 
 def _obstacle(module: fx.GraphModule) -> str:
