@@ -32,10 +32,12 @@ class Origin:
     ----------
     op : what the node computes, in torch's words: `conv2d`, `add`, `reshape`.
     calls : the module calls around it, outermost first, without the root.
+    name : what the format calls the value, where it knows no modules.
     """
 
     op: str
     calls: tuple[ModuleCall, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

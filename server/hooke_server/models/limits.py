@@ -19,6 +19,7 @@ class Limits:
     entries : tensors of a checkpoint, members of an archive, nodes of a graph.
     opcodes : of a pickle, which has some thirty for each tensor.
     tensor_bytes : of one value that a graph computes for one sample.
+    companions : further files in which one model keeps its weights.
     """
 
     file_bytes: int = 16 << 30
@@ -27,6 +28,7 @@ class Limits:
     entries: int = 100_000
     opcodes: int = 5_000_000
     tensor_bytes: int = 1 << 30
+    companions: int = 1_000
 
 
 def broken(why: str) -> FailedPreconditionError:

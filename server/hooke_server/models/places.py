@@ -153,7 +153,7 @@ class _Naming:
     def _input(self, node: fx.Node) -> None:
         name = str(node.meta.get("input_name", node.target))
         inner = [n for n in self._nodes if n.op != "placeholder" and not _origin(n).calls]
-        roots = {_origin(n).op for n in inner}
+        roots = {_origin(n).name or _origin(n).op for n in inner}
         while name in self._names.reserved or name in self._names.places or name in roots:
             name = f"input.{name}"
         self._add(name, Place(node=node.name), ())
@@ -167,7 +167,7 @@ class _Naming:
             return
         path = origin.calls[-1].path if origin.calls else ""
         stem = (
-            self._names.operation(f"{path}.{origin.op}" if path else origin.op)
+            self._names.operation(origin.name or (f"{path}.{origin.op}" if path else origin.op))
             if any(tensor not in self._owned for tensor in self._tensors(node))
             else ""
         )

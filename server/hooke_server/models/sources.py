@@ -28,7 +28,7 @@ from hooke_server.errors import (
 from hooke_server.models.limits import Limits
 from hooke_server.registry import not_found
 
-LOADABLE = (".pt2",)
+LOADABLE = (".onnx", ".pt2")
 """Suffixes of files that are models by themselves; others need an architecture or a permission."""
 
 

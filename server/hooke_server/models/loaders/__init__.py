@@ -87,3 +87,4 @@ for _scheme, _module in {
 for _suffix in (".safetensors", ".pt", ".pth", ".bin"):
     file_loaders.register(_suffix)(_when_used("files", "load_alone"))
 file_loaders.register(".pt2")(_when_used("torch_export"))
+file_loaders.register(".onnx")(_when_used("onnx"))

@@ -10,21 +10,16 @@ from torch import Tensor
 from hooke_server.models.onnx_ops.table import dtype_of, integers, operator, unsupported
 
 
-def _beside(x: Tensor) -> torch.device:
-    # Lengths are numbers even when the tensor has none.
-    return torch.device("cpu") if x.is_meta else x.device
-
-
 @operator("Shape")
 def shape(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
-    """Lengths of the axes from `start` to `end`."""
-    return torch.tensor(list(x.shape[start:end]), dtype=torch.int64, device=_beside(x))
+    """Lengths of the axes from `start` to `end`; on the CPU, where numbers are read."""
+    return torch.tensor(list(x.shape[start:end]), dtype=torch.int64)
 
 
 @operator("Size")
 def numel(x: Tensor) -> Tensor:
-    """Number of elements."""
-    return torch.tensor(x.numel(), device=_beside(x))
+    """Number of elements, on the CPU."""
+    return torch.tensor(x.numel())
 
 
 @operator("Constant")

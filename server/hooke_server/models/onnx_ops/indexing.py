@@ -52,7 +52,7 @@ def gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     axis %= x.ndim
     flat = wrapped(indices, x.shape[axis], x).reshape(-1)
     chosen = x.index_select(axis, flat)
-    return chosen.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return chosen.reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
 
 
 @operator("GatherElements")
@@ -69,7 +69,7 @@ def gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     points = indices.to(x.device).reshape(len(x_flat), -1, indices.shape[-1])
     rows = torch.arange(len(x_flat), device=x.device).unsqueeze(1)
     chosen = x_flat[(rows, *points.unbind(-1))]
-    return chosen.reshape(*batch, *indices.shape[batch_dims:-1], *chosen.shape[2:])
+    return chosen.reshape([*batch, *indices.shape[batch_dims:-1], *chosen.shape[2:]])
 
 
 @operator("TopK")
