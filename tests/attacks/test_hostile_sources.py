@@ -142,7 +142,7 @@ def test_scanning_names_what_can_be_loaded(root):
     (root / ".hidden").mkdir()
     for name in ("b.pt2", ".x.pt2", ".hidden/y.pt2", "what?.pt2", "c.pt", "inner/D.PT2"):
         (root / name).write_bytes(b"x")
-    assert Roots([root]).scan() == ["b.pt2", "inner/D.PT2"]
+    assert Roots([root]).scan() == ["b.pt2", "inner/D.PT2", "inner/model.onnx"]
 
 
 @pytest.mark.parametrize(
