@@ -1,6 +1,7 @@
 """Pictures that would take too much memory, or are none."""
 
 import io
+import resource
 
 import pytest
 from PIL import Image
@@ -28,6 +29,26 @@ def test_a_bomb_is_refused(bomb):
         Preprocessing().decode(bomb, "images[0]")
     assert caught.value.reason is Reason.IMAGE_TOO_LARGE
     assert caught.value.field == "images[0]"
+
+
+def test_a_very_long_picture_is_refused():
+    with pytest.raises(InvalidArgumentError) as caught:
+        Preprocessing().decode(file_of((8, 66_000), "PNG"), "images[0]")
+    assert caught.value.reason is Reason.IMAGE_TOO_LARGE
+
+
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@pytest.mark.parametrize("size", [(8, 60_000), (60_000, 8)], ids=str)
+def test_only_what_the_crop_keeps_is_resized(size):
+    """The whole would be 256 x 1,920,000 pixels: 2 GB."""
+    data = file_of(size, "PNG")
+    assert len(data) < 10_000
+    before = peak_bytes()
+    assert Preprocessing().decode(data).shape == (3, 224, 224)
+    assert peak_bytes() - before < 200 << 20
 
 
 @pytest.mark.parametrize(

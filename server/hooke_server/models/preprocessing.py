@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +21,19 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 MAX_PIXELS = 64 * 1024 * 1024
 """Pixels of the largest picture taken: 8192 x 8192."""
 
+MAX_EDGE = 65535
+"""Pixels of the longest edge taken, as in a JPEG."""
+
+MAX_RESIZED = 16 * 1024 * 1024
+"""Pixels of the largest picture that is resized as a whole before it is cropped."""
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 FORMATS = ("PNG", "JPEG", "WEBP")
+
+_FILTER_RADIUS = 2
+"""Pixels that the widest filter looks around, in those of the coarser side."""
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -50,7 +60,8 @@ class Preprocessing:
 
     def decode(self, data: bytes, field: str = "images") -> Tensor:
         """PNG, JPEG or WebP bytes to a float tensor [channels, crop_height, crop_width]."""
-        picture = open_picture(data, field).convert("RGB" if self.channels == 3 else "L")
+        picture = _eight_bit(open_picture(data, field))
+        picture = picture.convert("RGB" if self.channels == 3 else "L")
         pixels = np.asarray(self._crop(picture), dtype=np.float32) / 255
         pixels = np.atleast_3d(pixels)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
@@ -58,15 +69,56 @@ class Preprocessing:
         return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
 
     def _crop(self, picture: Image.Image) -> Image.Image:
+        """As torchvision's `Resize` and `CenterCrop`."""
         size = (self.crop_width, self.crop_height)
         resample = _FILTERS[self.interpolation]
         if not self.resize_shorter_side:
             return picture.resize(size, resample)
-        scale = self.resize_shorter_side / min(picture.size)
-        width, height = (max(1, int(edge * scale)) for edge in picture.size)
-        left, top = round((width - size[0]) / 2), round((height - size[1]) / 2)
-        resized = picture.resize((width, height), resample)
-        return resized.crop((left, top, left + size[0], top + size[1]))
+        shorter = min(picture.size)
+        width, height = (edge * self.resize_shorter_side // shorter for edge in picture.size)
+        left, top = _offset(width, size[0]), _offset(height, size[1])
+        box = (left, top, left + size[0], top + size[1])
+        if width * height <= MAX_RESIZED:
+            return picture.resize((width, height), resample).crop(box)
+        inside = (max(left, 0), max(top, 0), min(box[2], width), min(box[3], height))
+        part = _resize_part(picture, (width, height), inside, resample)
+        return part.crop((min(left, 0), min(top, 0), min(left, 0) + size[0], min(top, 0) + size[1]))
+
+
+def _offset(edge: int, wanted: int) -> int:
+    """Where the middle `wanted` pixels of an edge begin; negative where it is too short."""
+    return round((edge - wanted) / 2) if edge >= wanted else -((wanted - edge) // 2)
+
+
+def _resize_part(
+    picture: Image.Image,
+    size: tuple[int, int],
+    box: tuple[int, int, int, int],
+    resample: Image.Resampling,
+) -> Image.Image:
+    """`picture.resize(size, resample).crop(box)` without the rest, which may be huge.
+
+    Differs by rounding.
+    """
+    source, inner = [0.0] * 4, [0.0] * 4
+    for axis in (0, 1):
+        scale = picture.size[axis] / size[axis]
+        low, high = box[axis] * scale, box[axis + 2] * scale
+        # Pillow keeps places in single precision, so they must be small; filters look around.
+        margin = math.ceil(_FILTER_RADIUS * max(scale, 1.0)) + 1
+        source[axis] = max(0, math.floor(low) - margin)
+        source[axis + 2] = min(picture.size[axis], math.ceil(high) + margin)
+        inner[axis], inner[axis + 2] = low - source[axis], high - source[axis]
+    part = picture.crop((int(source[0]), int(source[1]), int(source[2]), int(source[3])))
+    wanted = (box[2] - box[0], box[3] - box[1])
+    return part.resize(wanted, resample, (inner[0], inner[1], inner[2], inner[3]))
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits by its upper 8, as Pillow reads colours of 16; it would clip grey ones."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def customary_preprocessing(shape: Sequence[int | str]) -> Preprocessing | None:
@@ -106,9 +158,11 @@ def open_picture(data: bytes, field: str) -> Image.Image:
     except Image.DecompressionBombError:
         raise InvalidArgumentError(
             Reason.IMAGE_TOO_LARGE,
-            f"the picture has more than {MAX_PIXELS} pixels; scale it down",
+            f"the picture has more than {MAX_PIXELS} pixels or an edge of more than {MAX_EDGE};"
+            " scale it down",
             field=field,
             max_pixels=MAX_PIXELS,
+            max_edge=MAX_EDGE,
         ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         raise InvalidArgumentError(
@@ -121,5 +175,5 @@ def open_picture(data: bytes, field: str) -> Image.Image:
 
 
 def _check_size(picture: Image.Image) -> None:
-    if picture.width * picture.height > MAX_PIXELS:
+    if picture.width * picture.height > MAX_PIXELS or max(picture.size) > MAX_EDGE:
         raise Image.DecompressionBombError
