@@ -86,11 +86,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(models, *, load=None, **settings):
+async def serving(models, *, load=None, memory=None, **settings):
     def unknown(source):
         raise NotFoundError(Reason.SOURCE_NOT_FOUND, f"no source {source!r}", source=source)
 
-    worker = Worker()
+    worker = Worker(memory=memory)
     catalog = Catalog(load or unknown, memory_budget=None)
     for name, model in models.items():
         catalog.adopt(name, model)

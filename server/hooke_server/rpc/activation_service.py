@@ -47,7 +47,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         model_id = parse_model(request.model, "model")
         sender = Sender(frame_pb2.Frame, chunk_size(request.chunk_bytes))
         async with self._catalog.use(model_id) as model:
-            plan = read_plan(model, request.readouts, "readouts")
+            plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
             inputs = await self._inputs(model, request.inputs, {})
             work = _work(model_id, model, plan, inputs)
             if request.validate_only:
@@ -71,7 +71,9 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         sender, run = Sender(frame_pb2.Frame, chunk_bytes), 0
         uploads = Uploads(self._limits.input_bytes)
         async with self._catalog.use(model_id) as model:
-            plan = read_plan(model, configuration.readouts, "configuration.readouts")
+            plan = await asyncio.to_thread(
+                read_plan, model, configuration.readouts, "configuration.readouts"
+            )
             async for request in request_iterator:
                 if not request.HasField("run"):
                     uploads.add(request)

@@ -1,7 +1,7 @@
 """What happens around every call, of every service, on every path.
 
-One interceptor, so that no call can miss a part of it: admission, translation of
-errors, the access log, and responses that are encoded already.
+One interceptor, so that no call can miss a part of it: admission, the length of
+lists, translation of errors, the access log, and responses that are encoded already.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from hooke_server.errors import HookeError, Reason, ResourceExhaustedError
 from hooke_server.rpc.errors import internal, status_code, to_status
+from hooke_server.rpc.limits import check_lists
 
 access_log = logging.getLogger("hooke.access")
 
@@ -67,14 +68,17 @@ class Edge(grpc.aio.ServerInterceptor):
     def _coroutine(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Any:
         async def call(request: Any, context: Context) -> Any:
             async with self._around(method, context):
-                return await behaviour(request, context)
+                return await behaviour(checked(request), context)
 
         return call
 
     def _generator(self, method: str, behaviour: Callable[..., Any]) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._around(method, context), aclosing(behaviour(request, context)) as all_:
-                async for message in all_:
+            async with (
+                self._around(method, context),
+                aclosing(behaviour(checked(request), context)) as messages,
+            ):
+                async for message in messages:
                     yield message
 
         return call
@@ -116,6 +120,20 @@ class Edge(grpc.aio.ServerInterceptor):
         finally:
             self._calls -= not exempt
             _log(method, peer, code, reason, time.perf_counter() - began, exempt=exempt)
+
+
+def checked(request: Message | AsyncIterator[Message]) -> Any:
+    """The request, or the stream of them, where none has endless lists."""
+    if not isinstance(request, Message):
+        return _each_checked(request)
+    check_lists(request)
+    return request
+
+
+async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async for request in requests:
+        check_lists(request)
+        yield request
 
 
 def serialize(message: Message | bytes) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from functools import partial
@@ -20,6 +22,7 @@ from hooke_server.rpc.codec.models import layer_message, model_message, summary_
 from hooke_server.rpc.framing import Outgoing, Sender, outgoing
 from hooke_server.rpc.names import (
     check_model_id,
+    check_pattern,
     check_text,
     layer_name,
     parse_layer,
@@ -76,7 +79,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """A page of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = matching(model, request.filter)
+            found = await asyncio.to_thread(matching, model, request.filter)
             layers, token = page(
                 found,
                 lambda layer: layer_message(model_id, layer),
@@ -95,7 +98,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """All of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = matching(model, request.filter)
+            found = await asyncio.to_thread(matching, model, request.filter)
         # A slow reader of names does not keep the model in memory.
         for layer in found:
             yield layer_message(model_id, layer)
@@ -139,14 +142,20 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def matching(model: Model, wanted: model_service_pb2.LayerFilter) -> list[Layer]:
-    """The model's layers that the filter lets through, in the order in which they run."""
-    globs = [check_text(glob, f"filter.globs[{i}]") for i, glob in enumerate(wanted.globs)]
+    """The model's layers that the filter lets through, in the order in which they run.
+
+    With many patterns this takes a while, so it belongs on a thread.
+    """
+    globs = [
+        re.compile(fnmatch.translate(check_pattern(glob, f"filter.globs[{i}]")))
+        for i, glob in enumerate(wanted.globs)
+    ]
     kinds = {_kind(kind, f"filter.kinds[{i}]") for i, kind in enumerate(wanted.kinds)}
     ops = set(wanted.ops)
     return [
         layer
         for layer in model.layers.values()
-        if (not globs or any(fnmatch.fnmatchcase(layer.id, glob) for glob in globs))
+        if (not globs or any(glob.match(layer.id) for glob in globs))
         and (not ops or layer.op in ops)
         and (not kinds or layer.kind in kinds)
     ]

@@ -19,6 +19,9 @@ MAX_LENGTH = 2048
 """Characters of the longest name taken; unknown names are compared with all known ones."""
 
 MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+MAX_PATTERN = 256
+"""Characters of the longest pattern taken; each is compared with every layer."""
+
 _ESCAPED_ID = re.compile(r"(?:[A-Za-z0-9._~:@-]|%[0-9A-Fa-f]{2})+")
 
 
@@ -76,6 +79,14 @@ def check_text(text: str, field: str) -> str:
         raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, size=len(text))
     if "\0" in text:
         raise _invalid(field, text, "holds a NUL character")
+    return text
+
+
+def check_pattern(text: str, field: str) -> str:
+    """The text itself if it is a layer's id, or a pattern of a length that is taken."""
+    if len(check_text(text, field)) > MAX_PATTERN and any(each in text for each in "*?["):
+        message = f"{field} has {len(text)} characters; a pattern may have {MAX_PATTERN}"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, size=len(text))
     return text
 
 

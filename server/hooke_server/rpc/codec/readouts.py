@@ -12,7 +12,7 @@ from hooke.v1 import tensor_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import read_format
-from hooke_server.rpc.names import check_text
+from hooke_server.rpc.names import check_pattern
 from hooke_server.techniques.readouts import (
     FeatureMapForm,
     Histogram,
@@ -71,7 +71,9 @@ def _readout(message: pb.Readout, field: str) -> Readout:
             format=read_format(maps.format, f"{field}.feature_maps.format"),
         )
     return Readout(
-        layers=tuple(check_text(e, f"{field}.layers[{i}]") for i, e in enumerate(message.layers)),
+        layers=tuple(
+            check_pattern(e, f"{field}.layers[{i}]") for i, e in enumerate(message.layers)
+        ),
         units=tuple(message.units),
         positions=tuple(tuple(each.indices) for each in message.positions),
         slices=tuple(_slice(each) for each in message.slices),
