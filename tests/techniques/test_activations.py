@@ -9,7 +9,9 @@ from PIL import Image
 
 from hooke_server.errors import OutOfRangeError
 from hooke_server.models.layer import Layer, LayerKind, TensorSpec
-from hooke_server.techniques.activations import activation_frames, estimate
+from hooke_server.techniques.activation_cost import estimate
+from hooke_server.techniques.activations import activation_frames
+from hooke_server.techniques.binding import bind_readouts
 from hooke_server.techniques.frames import Array, Picture, Result
 from hooke_server.techniques.pictures import diverging, encode, feature_map_grid
 from hooke_server.techniques.readouts import (
@@ -25,7 +27,6 @@ from hooke_server.techniques.readouts import (
     Statistic,
     TensorForm,
     TopK,
-    bind_readouts,
 )
 
 X = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -59,10 +60,10 @@ def test_units_positions_and_slices(tiny):
     value = tiny.forward(["conv"], [X])["conv"].numpy()
     units = arrays(tiny, Readout(layers=("conv",), units=(2, 0)))["conv", "activations"]
     np.testing.assert_array_equal(units.value, value[:, [2, 0]])
-    places = Readout(layers=("conv",), units=(1,), positions=((0, 7), (3, 3), (0, 7)))
+    places = Readout(layers=("conv",), units=(1,), positions=((0, 7), (3, 3), (0, 6)))
     picked = arrays(tiny, places)["conv", "activations"]
     assert picked.axes == ("batch", "unit", "position")
-    np.testing.assert_array_equal(picked.value, value[:, [1]][:, :, [0, 3, 0], [7, 3, 7]])
+    np.testing.assert_array_equal(picked.value, value[:, [1]][:, :, [0, 3, 0], [7, 3, 6]])
     window = Readout(
         layers=("conv",),
         slices=(Slice("width", -3, None, 2), Slice("batch", 1), Slice("unit", 0, 3)),
@@ -181,6 +182,65 @@ def test_feature_maps_are_a_picture_of_each_sample(tiny):
     scale = float(value[order].abs().max())
     colour = diverging(value[order[0], 0, 0].numpy(), scale)
     assert pictures[0].pixels[1, 1].tolist() == colour.tolist()
+
+
+@pytest.mark.parametrize(
+    "picks",
+    [
+        {"slices": (Slice("unit", 1),)},
+        {"slices": (Slice("unit", 1, None, 2), Slice("batch", 2))},
+        {"units": (3, 1)},
+        {"units": (3, 2, 1), "slices": (Slice("unit", 1),)},
+    ],
+)
+def test_captions_name_units_as_the_layer_does(tiny, picks):
+    readout = Readout(layers=("conv",), form=FeatureMapForm(), **picks)
+    value = tiny.forward(["conv"], [X])["conv"]
+    units = torch.tensor(picks.get("units", range(4)))
+    samples = value
+    for wanted in picks.get("slices", ()):
+        part = slice(wanted.start, wanted.stop, wanted.step)
+        if wanted.axis == "unit":
+            units = units[part]
+        else:
+            samples = samples[part]
+    pictures = [f for f in read(tiny, readout) if isinstance(f, Picture)]
+    for sample, picture in zip(samples, pictures, strict=True):
+        order = units[sample[units].amax((1, 2)).argsort(descending=True)].tolist()
+        assert f"units {', '.join(map(str, order))}:" in picture.caption
+
+
+PICKS = {
+    "units": {"units": (3, 1)},
+    "slices": {"slices": (Slice("width", 1, None, 3), Slice("unit", 2), Slice("height", -4))},
+    "both": {"units": (3, 0, 1), "slices": (Slice("unit", 1), Slice("width", 5))},
+    "positions": {"units": (2, 0), "positions": ((7, 1), (0, 6), (3, 3))},
+}
+
+
+@pytest.mark.parametrize("picks", PICKS.values(), ids=list(PICKS))
+@pytest.mark.parametrize("scope", Scope)
+def test_the_largest_are_told_by_their_places_in_the_layer(tiny, picks, scope):
+    """Whatever was picked, an index finds its value in the whole tensor."""
+    form = TensorForm(Reduction(TopK(2), scope))
+    got = arrays(tiny, Readout(layers=("conv",), form=form, **picks))
+    values, indices = got["conv", "values"], got["conv", "indices"]
+    assert indices.axes == (*values.axes, "axis")
+    every = arrays(tiny, Readout(layers=("conv",), form=TensorForm(), **picks))
+    whole = tiny.forward(["conv"], [X])["conv"]
+    picked = every["conv", "activations"]
+    reduced = {
+        Scope.POSITIONS: (2, 3),
+        Scope.UNITS: (1,),
+        Scope.SAMPLE: (1, 2, 3),
+        Scope.BATCH: (0, 2, 3),
+    }[scope]
+    assert indices.value.shape[-1] == len(reduced)
+    assert values.value.max() == picked.value.max()
+    for place in np.ndindex(*values.value.shape):
+        # Where the kept axes are the whole layer's, the rest of the place is known too.
+        found = whole.permute(*reduced, *(axis for axis in range(4) if axis not in reduced))
+        assert values.value[place] in found[tuple(indices.value[place])]
 
 
 def test_colours():

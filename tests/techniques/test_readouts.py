@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hooke_server.errors import HookeError
+from hooke_server.techniques.binding import bind_readouts
 from hooke_server.techniques.readouts import (
     FeatureMapForm,
     Histogram,
@@ -14,7 +15,6 @@ from hooke_server.techniques.readouts import (
     Statistic,
     TensorForm,
     TopK,
-    bind_readouts,
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hooke_server.errors import InvalidArgumentError
+from hooke_server.techniques.picking import Axis, Picked
 from hooke_server.techniques.readouts import (
     Histogram,
     Quantiles,
@@ -49,9 +50,14 @@ def example(layout):
     return value, axes, unit
 
 
+def whole(value, names, unit):
+    axes = [Axis(name, {n: range(value.shape[n])}) for n, name in enumerate(names)]
+    return Picked(value, tuple(axes), unit)
+
+
 def run(layout, reduction):
     value, axes, unit = example(layout)
-    named = reduce(torch.from_numpy(value), axes, unit, reduction)
+    named = reduce(whole(torch.from_numpy(value), axes, unit), reduction)
     return value, axes, {name: (tensor.numpy(), names) for name, tensor, names in named}
 
 
@@ -120,7 +126,7 @@ def test_histograms(layout, scope, bounds):
 def test_histograms_of_odd_values(values, total):
     value = torch.tensor([values])
     (_, counts, _), (_, edges, _) = reduce(
-        value, ("batch", "unit"), 1, Reduction(Histogram(4), Scope.SAMPLE)
+        whole(value, ("batch", "unit"), 1), Reduction(Histogram(4), Scope.SAMPLE)
     )
     assert counts.sum() == total
     assert (edges.diff() > 0).all()
@@ -128,5 +134,7 @@ def test_histograms_of_odd_values(values, total):
 
 def test_numbers_that_are_not_floats_are_taken_as_such():
     value = torch.arange(6).reshape(2, 3)
-    ((_, mean, _),) = reduce(value, ("batch", "unit"), 1, Reduction(Statistic.MEAN, Scope.SAMPLE))
+    ((_, mean, _),) = reduce(
+        whole(value, ("batch", "unit"), 1), Reduction(Statistic.MEAN, Scope.SAMPLE)
+    )
     assert mean.tolist() == [1.0, 4.0]

@@ -25,7 +25,8 @@ from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
 from hooke_server.rpc.work import streamed
-from hooke_server.techniques.activations import activation_frames, estimate
+from hooke_server.techniques.activation_cost import estimate
+from hooke_server.techniques.activations import activation_frames
 from hooke_server.techniques.readouts import ReadPlan
 from hooke_server.techniques.technique import Site
 

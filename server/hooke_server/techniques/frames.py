@@ -30,13 +30,16 @@ class Progress:
 class Picture:
     """8-bit sRGB pixels [height, width, 3] or [height, width, 4].
 
-    `site` is the index of the place in the request that it belongs to. `format` is
-    the file's kind where the picture has one of its own.
+    `site` is the index of the place that it belongs to, `item` that of the part of the
+    request that it answers, `sample` that of the sample that it shows. `format` is the
+    file's kind where the picture has one of its own.
     """
 
     name: str
     pixels: np.ndarray
     site: int = 0
+    item: int = 0
+    sample: int | None = None
     final: bool = True
     step: int = 0
     objective: float | None = None
@@ -48,13 +51,15 @@ class Picture:
 class Array:
     """A tensor for the client, with a name for each axis and the layer it is of.
 
-    Where integers stand for reals, value = scale * stored + offset.
+    `item` is the index of the part of the request that it answers. Where integers
+    stand for reals, value = scale * stored + offset.
     """
 
     name: str
     value: Tensor
     axes: tuple[str, ...] = ()
     layer: str = ""
+    item: int = 0
     scale: float | None = None
     offset: float = 0.0
 

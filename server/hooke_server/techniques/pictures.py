@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -44,24 +45,46 @@ def diverging(values: np.ndarray[Any, Any], scale: float) -> Pixels:
     return np.asarray(np.rint(colours * 255), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class GridLayout:
+    """Tiles in rows, all in pixels but the number of columns."""
+
+    columns: int
+    gap: int
+    tile: tuple[int, int]
+    width: int
+    height: int
+
+
+def grid_layout(count: int, height: int, width: int, tile_size: int) -> GridLayout:
+    """`count` tiles of maps [height, width], as near to a square as can be."""
+    columns = math.ceil(math.sqrt(count))
+    gap = max(1, tile_size // 32)
+    factor = tile_size / max(height, width)
+    tile = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return GridLayout(
+        columns=columns,
+        gap=gap,
+        tile=tile,
+        width=columns * (tile[0] + gap) + gap,
+        height=math.ceil(count / columns) * (tile[1] + gap) + gap,
+    )
+
+
 def feature_map_grid(maps: np.ndarray[Any, Any], tile_size: int, scale: float) -> Pixels:
-    """Tiles of maps [units, height, width] in rows, as near to a square as can be.
+    """Tiles of maps [units, height, width] in rows.
 
     A tile's longer edge is `tile_size`; pixels of small maps stay sharp squares.
     """
     count, height, width = maps.shape
-    columns = math.ceil(math.sqrt(count))
-    gap = max(1, tile_size // 32)
-    factor = tile_size / max(height, width)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    rows = math.ceil(count / columns)
-    grid = np.full(
-        (rows * (size[1] + gap) + gap, columns * (size[0] + gap) + gap, 3), GUTTER, np.uint8
-    )
-    resample = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX
-    for index, colours in enumerate(diverging(maps, scale)):
-        tile = np.asarray(Image.fromarray(colours).resize(size, resample))
-        top = gap + index // columns * (size[1] + gap)
-        left = gap + index % columns * (size[0] + gap)
-        grid[top : top + size[1], left : left + size[0]] = tile
+    layout = grid_layout(count, height, width, tile_size)
+    grid = np.full((layout.height, layout.width, 3), GUTTER, np.uint8)
+    enlarged = tile_size >= max(height, width)
+    resample = Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX
+    # Map by map, because colours take much more memory than values.
+    for index, values in enumerate(maps):
+        tile = Image.fromarray(diverging(values, scale)).resize(layout.tile, resample)
+        top = layout.gap + index // layout.columns * (layout.tile[1] + layout.gap)
+        left = layout.gap + index % layout.columns * (layout.tile[0] + layout.gap)
+        grid[top : top + layout.tile[1], left : left + layout.tile[0]] = np.asarray(tile)
     return grid

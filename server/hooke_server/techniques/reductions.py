@@ -1,6 +1,6 @@
 """How many numbers become few.
 
-    reduce(value, axes, unit_axis, Reduction(...)) -> Iterator[(name, tensor, axes)]
+    reduce(picked, Reduction(...)) -> Iterator[(name, tensor, axes)]
 
 The reduced axes are moved to the end and merged, so that every form works on the
 last dimension of a tensor [kept..., n]; without a reduced axis n is 1.
@@ -9,12 +9,13 @@ last dimension of a tensor [kept..., n]; without a reduced axis n is 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.techniques.picking import Axis, Picked
 from hooke_server.techniques.readouts import (
     Histogram,
     Quantiles,
@@ -27,11 +28,10 @@ from hooke_server.techniques.readouts import (
 Named = tuple[str, Tensor, tuple[str, ...]]
 
 
-def reduce(
-    value: Tensor, axes: tuple[str, ...], unit_axis: int, reduction: Reduction
-) -> Iterator[Named]:
+def reduce(picked: Picked, reduction: Reduction) -> Iterator[Named]:
     """The tensors of a reduction, each with its name and the names of its axes."""
-    reduced = reduced_axes(value.ndim, unit_axis, reduction.scope)
+    value, axes = picked.value, picked.axes
+    reduced = reduced_axes(value.ndim, picked.unit_axis, reduction.scope)
     kept = [axis for axis in range(value.ndim) if axis not in reduced]
     extents = [value.shape[axis] for axis in reduced]
     rows = value.permute(*kept, *reduced).reshape(
@@ -39,12 +39,12 @@ def reduce(
     )
     if not rows.is_floating_point():
         rows = rows.float()
-    names = tuple(axes[axis] for axis in kept)
+    names = tuple(axes[axis].name for axis in kept)
     match reduction.form:
         case Statistic() as statistic:
             yield statistic.value, _statistic(rows, statistic), names
         case TopK(k):
-            yield from _top(rows, k, extents, names)
+            yield from _top(rows, k, [axes[axis] for axis in reduced], names)
         case Quantiles(probabilities):
             yield "quantiles", quantiles(rows, probabilities), (*names, "quantile")
         case Histogram() as histogram:
@@ -82,7 +82,8 @@ def _statistic(rows: Tensor, statistic: Statistic) -> Tensor:
             return (rows == 0).float().mean(-1)
 
 
-def _top(rows: Tensor, k: int, extents: list[int], names: tuple[str, ...]) -> Iterator[Named]:
+def _top(rows: Tensor, k: int, reduced: list[Axis], names: tuple[str, ...]) -> Iterator[Named]:
+    """Values, and for each its indices in the layer, in the order of the layer's axes."""
     if k > rows.shape[-1]:
         raise InvalidArgumentError(
             Reason.INVALID_FIELD,
@@ -92,9 +93,20 @@ def _top(rows: Tensor, k: int, extents: list[int], names: tuple[str, ...]) -> It
             values=rows.shape[-1],
         )
     values, flat = rows.topk(k, dim=-1)
-    indices = torch.stack(torch.unravel_index(flat, extents or [1]), dim=-1)
     yield "values", values, (*names, "rank")
+    columns: dict[int, Tensor] = {}
+    found = torch.unravel_index(flat, [axis.extent for axis in reduced] or [1])
+    for axis, index in zip(reduced, found, strict=False):
+        for number, places in axis.places.items():
+            columns[number] = _table(places, flat.device)[index]
+    indices = torch.stack([columns[number] for number in sorted(columns)] or list(found), dim=-1)
     yield "indices", indices, (*names, "rank", "axis")
+
+
+def _table(places: Sequence[int], device: torch.device) -> Tensor:
+    if isinstance(places, range):
+        return torch.arange(places.start, places.stop, places.step, device=device)
+    return torch.tensor(places, device=device)
 
 
 def quantiles(rows: Tensor, probabilities: tuple[float, ...]) -> Tensor:

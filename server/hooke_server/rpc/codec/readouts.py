@@ -13,6 +13,7 @@ from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import read_format
 from hooke_server.rpc.names import check_pattern
+from hooke_server.techniques.binding import bind_readouts
 from hooke_server.techniques.readouts import (
     FeatureMapForm,
     Histogram,
@@ -25,7 +26,6 @@ from hooke_server.techniques.readouts import (
     Statistic,
     TensorForm,
     TopK,
-    bind_readouts,
 )
 
 CASTS = {
