@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,9 @@ MAX_PIXELS = 64 * 1024 * 1024
 
 MAX_EDGE = 65535
 """Pixels of the longest edge taken, as in a JPEG."""
+
+BYTES_PER_PIXEL = 4
+"""As Pillow holds colours."""
 
 MAX_RESIZED = 16 * 1024 * 1024
 """Pixels of the largest picture that is resized as a whole before it is cropped."""
@@ -60,22 +64,36 @@ class Preprocessing:
 
     def decode(self, data: bytes, field: str = "images") -> Tensor:
         """PNG, JPEG or WebP bytes to a float tensor [channels, crop_height, crop_width]."""
-        picture = _eight_bit(open_picture(data, field))
-        picture = picture.convert("RGB" if self.channels == 3 else "L")
+        picture, mode = _eight_bit(open_picture(data, field)), "RGB" if self.channels == 3 else "L"
+        if picture.mode != mode:  # else it would be copied
+            picture = picture.convert(mode)
         pixels = np.asarray(self._crop(picture), dtype=np.float32) / 255
         pixels = np.atleast_3d(pixels)
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         normalized = (pixels - mean) / std
         return torch.from_numpy(np.ascontiguousarray(normalized.transpose(2, 0, 1)))
 
+    def decoding_bytes(self, data: bytes, field: str = "images") -> int:
+        """Memory that `decode` takes for a while, by the file's header."""
+        width, height = picture_size(data, field)
+        columns, rows = self._resized((width, height))
+        if columns * rows > MAX_RESIZED:
+            columns, rows = self.crop_width, self.crop_height
+        # Decoded and in another mode; resized along one edge and along both.
+        return BYTES_PER_PIXEL * (2 * width * height + columns * height + columns * rows)
+
+    def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height before the crop."""
+        if not self.resize_shorter_side:
+            return self.crop_width, self.crop_height
+        width, height = (edge * self.resize_shorter_side // min(size) for edge in size)
+        return width, height
+
     def _crop(self, picture: Image.Image) -> Image.Image:
         """As torchvision's `Resize` and `CenterCrop`."""
         size = (self.crop_width, self.crop_height)
+        width, height = self._resized(picture.size)
         resample = _FILTERS[self.interpolation]
-        if not self.resize_shorter_side:
-            return picture.resize(size, resample)
-        shorter = min(picture.size)
-        width, height = (edge * self.resize_shorter_side // shorter for edge in picture.size)
         left, top = _offset(width, size[0]), _offset(height, size[1])
         box = (left, top, left + size[0], top + size[1])
         if width * height <= MAX_RESIZED:
@@ -148,13 +166,28 @@ def customary_preprocessing(shape: Sequence[int | str]) -> Preprocessing | None:
 
 def open_picture(data: bytes, field: str) -> Image.Image:
     """Decode a picture after its format and size were found to be allowed."""
+    with _refusing(data, field):
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(picture)
+        picture.load()
+    return picture
+
+
+def picture_size(data: bytes, field: str) -> tuple[int, int]:
+    """Width and height, by the file's header; errors as for `open_picture`."""
+    with _refusing(data, field), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        _check_size(picture)
+        return picture.size
+
+
+@contextmanager
+def _refusing(data: bytes, field: str) -> Iterator[None]:
+    """Tell Pillow's errors in our words."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures and refuses huge ones; ours is the one limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_size(picture)
-            picture.load()
+            yield
     except Image.DecompressionBombError:
         raise InvalidArgumentError(
             Reason.IMAGE_TOO_LARGE,
@@ -171,7 +204,6 @@ def open_picture(data: bytes, field: str) -> Image.Image:
             field=field,
             size=len(data),
         ) from None
-    return picture
 
 
 def _check_size(picture: Image.Image) -> None:

@@ -16,11 +16,18 @@ from hooke_server.engine.batching import Batcher
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
-from hooke_server.rpc.codec.inputs import Inputs, ModelInput, read_inputs
+from hooke_server.rpc.codec.inputs import (
+    Inputs,
+    ModelInput,
+    decoding_bytes,
+    held_bytes,
+    read_inputs,
+)
 from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
+from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
@@ -41,23 +48,24 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         self._catalog = catalog
         self._worker = worker
         self._batcher = batcher
-        self._limits = limits
+        self._memory = InputMemory(limits)
 
     async def StreamActivations(self, request: StreamActivationsRequest, context: Any) -> Messages:
         """One forward pass for inputs that fit into the request."""
         model_id = parse_model(request.model, "model")
         sender = Sender(frame_pb2.Frame, chunk_size(request.chunk_bytes))
-        async with self._catalog.use(model_id) as model:
-            plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
-            inputs = await self._inputs(model, request.inputs, {})
-            work = _work(model_id, model, plan, inputs)
-            if request.validate_only:
-                cost = estimate(model, plan, inputs.batch)
-                yield sender.message(result=estimate_result(work, cost))
-                return
-            async with aclosing(self._run(work, plan, inputs, sender)) as messages:
-                async for message in messages:
-                    yield message
+        with self._memory.share() as share:
+            async with self._catalog.use(model_id) as model:
+                plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
+                inputs = await self._inputs(model, request.inputs, {}, share)
+                work = _work(model_id, model, plan, inputs)
+                if request.validate_only:
+                    cost = estimate(model, plan, inputs.batch)
+                    yield sender.message(result=estimate_result(work, cost))
+                    return
+                async with aclosing(self._run(work, plan, inputs, sender)) as messages:
+                    async for message in messages:
+                        yield message
 
     async def RecordActivations(
         self, request_iterator: AsyncIterator[RecordActivationsRequest], context: Any
@@ -70,29 +78,37 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         model_id = parse_model(configuration.model, "configuration.model")
         chunk_bytes = chunk_size(configuration.chunk_bytes, "configuration.chunk_bytes")
         sender, run = Sender(frame_pb2.Frame, chunk_bytes), 0
-        uploads = Uploads(self._limits.input_bytes)
-        async with self._catalog.use(model_id) as model:
-            plan = await asyncio.to_thread(
-                read_plan, model, configuration.readouts, "configuration.readouts"
-            )
-            async for request in request_iterator:
-                if not request.HasField("run"):
-                    uploads.add(request)
-                    continue
-                inputs = await self._inputs(model, request.run.inputs, uploads.take())
-                work = _work(model_id, model, plan, inputs)
-                async with aclosing(self._run(work, plan, inputs, sender, run)) as messages:
-                    async for message in messages:
-                        yield message
-                run += 1
-            uploads.take()
+        with self._memory.share() as share:
+            uploads = Uploads(share)
+            async with self._catalog.use(model_id) as model:
+                plan = await asyncio.to_thread(
+                    read_plan, model, configuration.readouts, "configuration.readouts"
+                )
+                async for request in request_iterator:
+                    if not request.HasField("run"):
+                        uploads.add(request)
+                        continue
+                    inputs = await self._inputs(model, request.run.inputs, uploads.take(), share)
+                    work = _work(model_id, model, plan, inputs)
+                    async with aclosing(self._run(work, plan, inputs, sender, run)) as messages:
+                        async for message in messages:
+                            yield message
+                    run += 1
+                    # Not while the tensors of the next run come.
+                    del inputs, messages
+                    share.release()
+                uploads.take()
 
     async def _inputs(
-        self, model: Model, messages: Sequence[ModelInput], uploads: Mapping[int, Tensor]
+        self,
+        model: Model,
+        messages: Sequence[ModelInput],
+        uploads: Mapping[int, Tensor],
+        share: Share,
     ) -> Inputs:
-        return await asyncio.to_thread(
-            read_inputs, model, messages, uploads, max_bytes=self._limits.input_bytes
-        )
+        share.hold(held_bytes(model, messages))
+        async with self._memory.decoding(await asyncio.to_thread(decoding_bytes, model, messages)):
+            return await asyncio.to_thread(read_inputs, model, messages, uploads)
 
     async def _run(
         self,

@@ -45,6 +45,11 @@ class Limits:
     calls: int = 256
     input_bytes: int = 1 << 30
 
+    @property
+    def all_input_bytes(self) -> int:
+        """What the inputs of all calls may hold at once: two calls can use all they may."""
+        return 2 * self.input_bytes
+
 
 def check_lists(request: Message) -> None:
     """InvalidArgumentError where a request's lists hold more than is gone through at once."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hooke.v1 import tensor_pb2
-from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.errors import InvalidArgumentError, Reason
 
 MAX_RANK = 16
 
@@ -88,10 +88,13 @@ class Upload:
     Parameters
     ----------
     header : what the client announces.
-    room : how many bytes may still be held for its stream.
+
+    Attributes
+    ----------
+    size : bytes that it takes; none of them before the first chunk.
     """
 
-    def __init__(self, header: tensor_pb2.TensorHeader, room: int) -> None:
+    def __init__(self, header: tensor_pb2.TensorHeader) -> None:
         field = "tensor_header"
         self.tensor_id = header.tensor_id
         self._dtype = torch_dtype(header.dtype, f"{field}.dtype")
@@ -105,16 +108,8 @@ class Upload:
                 expected=size,
                 announced=header.total_bytes,
             )
-        if size > room:
-            raise ResourceExhaustedError(
-                Reason.LIMIT_EXCEEDED,
-                f"tensor {self.tensor_id} of {size} bytes is more than the {room} bytes"
-                " that this stream may still hold; send runs in between, or smaller batches",
-                size=size,
-                room=room,
-            )
-        # The kernel gives pages only when they are written: a header alone costs nothing.
-        self.data = bytearray(size)
+        self.size = size
+        self._data = bytearray()
         self._received = 0
         self._crc = 0
 
@@ -131,15 +126,17 @@ class Upload:
                 expected=self._received,
                 received=chunk.offset,
             )
-        if end > len(self.data):
+        if end > self.size:
             raise _corrupt(
-                f"the chunks of tensor {self.tensor_id} are longer than the {len(self.data)}"
+                f"the chunks of tensor {self.tensor_id} are longer than the {self.size}"
                 " bytes that its header announced",
                 "tensor_chunk",
                 tensor_id=self.tensor_id,
-                announced=len(self.data),
+                announced=self.size,
             )
-        self.data[self._received : end] = data
+        if not self._data:
+            self._data = bytearray(self.size)
+        self._data[self._received : end] = data
         self._crc = google_crc32c.extend(self._crc, data)
         self._received = end
 
@@ -147,8 +144,8 @@ class Upload:
         """The tensor, if all bytes came as they were sent."""
         facts = {
             "tensor_id": (trailer.tensor_id, self.tensor_id),
-            "total_bytes": (trailer.total_bytes, len(self.data)),
-            "bytes received": (self._received, len(self.data)),
+            "total_bytes": (trailer.total_bytes, self.size),
+            "bytes received": (self._received, self.size),
             "crc32c": (trailer.crc32c, self._crc),
         }
         for name, (value, expected) in facts.items():
@@ -162,7 +159,7 @@ class Upload:
                     value=value,
                     expected=expected,
                 )
-        return _from_bytes(self.data, self._dtype, self._shape, "tensor_chunk")
+        return _from_bytes(self._data, self._dtype, self._shape, "tensor_chunk")
 
 
 def _from_bytes(data: bytearray, dtype: torch.dtype, shape: tuple[int, ...], field: str) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from hooke.v1 import activation_service_pb2
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.rpc.input_memory import Share
+from hooke_server.rpc.limits import MAX_ENTRIES
 from hooke_server.rpc.tensors import Upload
 
 RecordActivationsRequest = activation_service_pb2.RecordActivationsRequest
@@ -16,12 +18,11 @@ class Uploads:
 
     Parameters
     ----------
-    max_bytes : how much may be held at once.
+    share : the memory that they take; whoever takes them releases it.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held = 0
+    def __init__(self, share: Share) -> None:
+        self._share = share
         self._open: Upload | None = None
         self._tensors: dict[int, Tensor] = {}
 
@@ -45,7 +46,7 @@ class Uploads:
         """All tensors by id; they are the caller's now."""
         if self._open is not None:
             raise order(f"tensor {self._open.tensor_id} was not closed by its trailer")
-        tensors, self._tensors, self._held = self._tensors, {}, 0
+        tensors, self._tensors = self._tensors, {}
         return tensors
 
     def _begin(self, request: RecordActivationsRequest) -> None:
@@ -59,8 +60,16 @@ class Uploads:
                 field="tensor_header.tensor_id",
                 tensor_id=header.tensor_id,
             )
-        self._open = Upload(header, self._max_bytes - self._held)
-        self._held += header.total_bytes
+        if len(self._tensors) >= MAX_ENTRIES:
+            raise ResourceExhaustedError(
+                Reason.LIMIT_EXCEEDED,
+                f"{MAX_ENTRIES} tensors came since the last run, which is all that are taken;"
+                " send a run",
+                limit=MAX_ENTRIES,
+            )
+        upload = Upload(header)
+        self._share.hold(upload.size)
+        self._open = upload
 
     def _opened(self, kind: str) -> Upload:
         if self._open is None:

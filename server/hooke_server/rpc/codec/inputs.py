@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hooke.v1 import activation_service_pb2
-from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.layer import Dimension
 from hooke_server.models.model import Model
 from hooke_server.rpc.tensors import read_tensor
@@ -35,25 +35,44 @@ class Inputs:
         return next((t.shape[0] for t in self.tensors if t.ndim), 1)
 
 
+def held_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
+    """What the inputs will hold beside uploads."""
+    steps = model.preprocessing
+    size = steps.channels * steps.crop_height * steps.crop_width * 4 if steps else 0
+    return sum(
+        len(each.images.images) * size if each.HasField("images") else each.tensor.ByteSize()
+        for each in messages
+    )
+
+
+def decoding_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
+    """What decoding will take for a while: one picture is decoded at a time."""
+    if model.preprocessing is None:
+        return 0
+    return max(
+        (
+            model.preprocessing.decoding_bytes(image.data, f"inputs[{i}].images.images[{j}].data")
+            for i, each in enumerate(messages)
+            for j, image in enumerate(each.images.images)
+        ),
+        default=0,
+    )
+
+
 def read_inputs(
-    model: Model,
-    messages: Sequence[ModelInput],
-    uploads: Mapping[int, Tensor],
-    *,
-    max_bytes: int,
+    model: Model, messages: Sequence[ModelInput], uploads: Mapping[int, Tensor]
 ) -> Inputs:
     """Decode and check.
 
     Parameters
     ----------
     uploads : tensors sent before, by the ids that messages name.
-    max_bytes : bytes of the largest batch of decoded pictures.
     """
     fields = _by_input(model, messages)
     content = hashlib.sha256()
     tensors = []
     for spec, (field, message) in zip(model.inputs, fields, strict=True):
-        tensor = _decode(model, message, uploads, field, max_bytes)
+        tensor = _decode(model, message, uploads, field)
         tensors.append(tensor)
         content.update(f"{spec.name}\0{tensor.dtype}{tuple(tensor.shape)}".encode())
         content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
@@ -89,13 +108,12 @@ def _decode(
     message: ModelInput,
     uploads: Mapping[int, Tensor],
     field: str,
-    max_bytes: int,
 ) -> Tensor:
     match message.WhichOneof("value"):
         case "tensor":
             tensor = read_tensor(message.tensor, f"{field}.tensor")
         case "images":
-            return _decode_pictures(model, message, f"{field}.images", max_bytes)
+            return _decode_pictures(model, message, f"{field}.images")
         case "tensor_id" if message.tensor_id in uploads:
             tensor = uploads[message.tensor_id]
         case "tensor_id":
@@ -116,7 +134,7 @@ def _decode(
     return tensor
 
 
-def _decode_pictures(model: Model, message: ModelInput, field: str, max_bytes: int) -> Tensor:
+def _decode_pictures(model: Model, message: ModelInput, field: str) -> Tensor:
     steps, images = model.preprocessing, message.images.images
     if steps is None:
         raise _mismatch("this model's input is no picture; send a tensor", field)
@@ -124,21 +142,10 @@ def _decode_pictures(model: Model, message: ModelInput, field: str, max_bytes: i
         raise InvalidArgumentError(
             Reason.INVALID_FIELD, f"{field} is empty; send at least one", field=f"{field}.images"
         )
-    size = len(images) * steps.channels * steps.crop_height * steps.crop_width * 4
-    if size > max_bytes:
-        raise ResourceExhaustedError(
-            Reason.LIMIT_EXCEEDED,
-            f"{len(images)} pictures become {size} bytes of input, more than the {max_bytes}"
-            " that are taken at once; send fewer",
-            size=size,
-            limit=max_bytes,
-        )
-    return torch.stack(
-        [
-            steps.decode(image.data, f"{field}.images[{index}].data")
-            for index, image in enumerate(images)
-        ]
-    )
+    batch = torch.empty(len(images), steps.channels, steps.crop_height, steps.crop_width)
+    for index, image in enumerate(images):
+        batch[index] = steps.decode(image.data, f"{field}.images[{index}].data")
+    return batch
 
 
 def _check_shapes(model: Model, tensors: Sequence[Tensor], fields: Sequence[str]) -> None:
