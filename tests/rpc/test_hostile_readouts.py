@@ -1,16 +1,22 @@
 """Small requests that ask for endless work are refused at once, and the server stays quick."""
 
+import io
+import resource
+
 import grpc
 import pytest
 import torch
 from activation_streams import asked
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
+from PIL import Image
 from serving import ended, failure, model_of, serving
 from torch import nn
 
 from hooke.v1 import (
     activation_service_pb2,
+    image_pb2,
+    input_pb2,
     location_pb2,
     model_service_pb2,
     readout_pb2,
@@ -155,3 +161,22 @@ async def test_what_is_customary_fits_into_little(net):
         request = asked(readouts=[Readout(layer_globs=["stem", "block"], feature_maps=maps)])
         frames = [frame async for frame in served.activations.StreamActivations(request)]
         assert frames[-1].result.picture_count == 4
+
+
+def long_picture(height):
+    file = io.BytesIO()
+    Image.new("L", (8, height)).save(file, "PNG")
+    images = [image_pb2.EncodedImage(data=file.getvalue())]
+    return input_pb2.ModelInput(images=input_pb2.ImageBatch(images=images))
+
+
+async def test_long_pictures(edge):
+    """One that is taken, though it would be resized to a long one; one that is not."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    request = asked("fc", inputs=[long_picture(60_000)])
+    frames = await ended(edge.activations.StreamActivations(request))
+    assert frames[-1].HasField("result")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+    request = asked("fc", inputs=[long_picture(66_000)])
+    code, info, _ = await failure(edge.activations.StreamActivations(request))
+    assert (code, info.reason) == ("INVALID_ARGUMENT", "IMAGE_TOO_LARGE")
