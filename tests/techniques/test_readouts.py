@@ -90,7 +90,7 @@ BAD = {
         "readouts[0].feature_maps.tile_size",
         "between 1 and 1024",
     ),
-    "no layer": (Readout(layers=()), "readouts[0].layers", "at least one layer"),
+    "no layer": (Readout(layers=()), "readouts[0].layer_globs", "at least one layer"),
 }
 
 
