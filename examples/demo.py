@@ -171,7 +171,9 @@ def unit(client: hooke.Client) -> None:
                     written = frame.save(file.with_name(f"{file.name}.png"))
                     bar.console.print(f"finished: {written}")
                 case hooke.Result():
-                    bar.console.print(f"took {frame.duration:.1f} s on {frame.provenance.device}")
+                    bar.console.print(
+                        f"took {frame.duration:.1f} s on {frame.provenance.models[0].device}"
+                    )
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def test_feature_maps_are_pictures(client, photograph):
 
 def test_an_estimate_computes_nothing(client, batch):
     estimate = client.estimate("demo", batch, ["conv_stem", LAYER])
-    assert estimate.layers == ("conv_stem", LAYER)
+    assert estimate.layer_ids == ("conv_stem", LAYER)
     assert estimate.tensor_bytes == 4 * 2 * (32 * 112 * 112 + 40 * 28 * 28)
     with pytest.raises(ValueError, match="ask for a part of the batch"):
         client.estimate("demo", np.concatenate([batch] * 4), LAYER)
@@ -214,7 +214,7 @@ def test_a_visualization_streams_progress_previews_and_a_picture_for_each_unit(c
     result = frames[-1]
     assert result.picture_count == 2
     assert json.loads(result.provenance.parameters_json)["steps"] == 4
-    assert result.provenance.model_digest == client.model("demo").digest
+    assert result.provenance.models[0].digest == client.model("demo").digest
 
 
 def test_the_seed_decides_the_picture(client):
@@ -233,6 +233,12 @@ def test_a_class_has_a_name(client):
         client.picture("demo", label="tiger cta", technique=QUICK)
     assert caught.value.reason == "LABEL_NOT_FOUND"
     assert "tiger cat" in caught.value.metadata["nearest"]
+
+
+def test_a_dog_and_its_namesake_are_told_apart(client):
+    with pytest.raises(hooke.HookeError, match="the units 264, 474 all have the label") as caught:
+        client.picture("demo", label="cardigan", technique=QUICK)
+    assert caught.value.reason == "LABEL_AMBIGUOUS"
 
 
 def test_a_stream_may_be_left(client):

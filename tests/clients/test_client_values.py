@@ -7,8 +7,7 @@ import hooke
 from hooke import messages, readout, techniques
 from hooke.activations import collect
 from hooke.places import locations
-from hooke.v1 import activation_service_pb2 as activation
-from hooke.v1 import image_pb2, model_service_pb2, visualization_service_pb2
+from hooke.v1 import image_pb2, model_service_pb2, readout_pb2, visualization_service_pb2
 
 LAYER_IDS = ["layer1.0.add", "/conv1/Conv", "a b%2F:1@2~_-", "名前", "x?y#z"]
 
@@ -29,23 +28,23 @@ def test_a_whole_readout():
         over="units",
         dtype="float16",
     ).message()
-    assert list(message.layers) == ["a", "b.*"]
+    assert list(message.layer_globs) == ["a", "b.*"]
     assert list(message.units) == [3, 1]
     [part] = message.slices
     assert (part.HasField("start"), part.stop, part.step) == (False, -1, 2)
     assert message.tensor.reduction.top_k.k == 5
-    assert message.tensor.reduction.scope == activation.REDUCTION_SCOPE_UNITS
+    assert message.tensor.reduction.scope == readout_pb2.REDUCTION_SCOPE_UNITS
     assert message.tensor.dtype == 10
 
 
 def test_every_statistic_and_scope_has_its_short_name():
     for name in ("mean", "max", "min", "norm", "zero_fraction"):
         message = hooke.Readout(layers=["a"], reduce=name).message()
-        wanted = activation.Statistic.Value(f"STATISTIC_{name.upper()}")
+        wanted = readout_pb2.Statistic.Value(f"STATISTIC_{name.upper()}")
         assert message.tensor.reduction.statistic == wanted
     for name in ("positions", "units", "sample", "batch"):
         message = hooke.Readout(layers=["a"], reduce="mean", over=name).message()
-        wanted = activation.ReductionScope.Value(f"REDUCTION_SCOPE_{name.upper()}")
+        wanted = readout_pb2.ReductionScope.Value(f"REDUCTION_SCOPE_{name.upper()}")
         assert message.tensor.reduction.scope == wanted
 
 
@@ -68,10 +67,10 @@ def test_pictures_are_not_reduced():
 def test_layers_share_options_and_readouts_have_their_own():
     own = hooke.Readout(layers=["c"], feature_maps=hooke.FeatureMaps(format="webp"))
     shared, separate = readout.readouts(["a", "b", own], {"reduce": "max"})
-    assert list(shared.layers) == ["a", "b"]
+    assert list(shared.layer_globs) == ["a", "b"]
     assert separate.feature_maps.format == image_pb2.IMAGE_FORMAT_WEBP
     [alone] = readout.readouts("a", {})
-    assert list(alone.layers) == ["a"]
+    assert list(alone.layer_globs) == ["a"]
     with pytest.raises(ValueError, match="a Readout has its own"):
         readout.readouts(own, {"reduce": "max"})
 
@@ -81,7 +80,7 @@ def test_places():
     assert (logits.layer, logits.label) == ("models/m", "tabby")
     three = locations("m", layer="a", unit=np.arange(3), position=(4, 5))
     assert [each.unit for each in three] == [0, 1, 2]
-    assert list(three[0].position) == [4, 5]
+    assert list(three[0].position.indices) == [4, 5]
     [whole] = locations("m", layer="a")
     assert whole.WhichOneof("unit_choice") is None
     [zero] = locations("m", layer="a", unit=0)

@@ -25,8 +25,8 @@ TIMM = """
     efficientnet_lite0 tf_efficientnet_b0 ghostnet_100 mobilenetv4_conv_small repvgg_a0 dla34
     hrnet_w18_small convnext_atto convnextv2_atto edgenext_xx_small poolformer_s12 mixer_s32_224
     resmlp_12_224 gmlp_ti16_224 vit_tiny_patch16_224 deit_tiny_distilled_patch16_224
-    xcit_nano_12_p16_224 pit_ti_224 levit_128s mobilevit_xxs coatnet_nano_rw_224 efficientformer_l1 repvit_m0_9
-    swin_tiny_patch4_window7_224
+    xcit_nano_12_p16_224 pit_ti_224 levit_128s mobilevit_xxs coatnet_nano_rw_224
+    efficientformer_l1 repvit_m0_9 swin_tiny_patch4_window7_224
 """.split()  # noqa: SIM905
 
 MATRIX = [

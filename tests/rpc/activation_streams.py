@@ -5,7 +5,7 @@ import torch
 from serving import Net
 
 from hooke.v1 import activation_service_pb2 as pb
-from hooke.v1 import tensor_pb2
+from hooke.v1 import input_pb2, readout_pb2, tensor_pb2
 from hooke_server.rpc.tensors import DTYPES, TORCH_DTYPES
 
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -34,8 +34,8 @@ def message(tensor):
 def asked(*layers, x=X, model="models/net", inputs=None, readouts=None, **options):
     return pb.StreamActivationsRequest(
         model=model,
-        inputs=inputs or [pb.ModelInput(tensor=message(x))],
-        readouts=readouts or [pb.Readout(layers=layers)],
+        inputs=inputs or [input_pb2.ModelInput(tensor=message(x))],
+        readouts=readouts or [readout_pb2.Readout(layer_globs=layers)],
         **options,
     )
 

@@ -12,7 +12,14 @@ from PIL import Image
 from serving import ended, failure
 
 from hooke.v1 import activation_service_pb2 as pb
-from hooke.v1 import activation_service_pb2_grpc, image_pb2, tensor_pb2
+from hooke.v1 import (
+    activation_service_pb2_grpc,
+    image_pb2,
+    input_pb2,
+    location_pb2,
+    readout_pb2,
+    tensor_pb2,
+)
 
 
 async def run(edge, request):
@@ -48,21 +55,28 @@ async def test_a_pattern_names_layers_and_small_chunks_make_no_difference(edge):
 
 
 async def test_readouts_pick_reduce_and_cast(edge):
-    mean = pb.Reduction(statistic=pb.STATISTIC_MEAN)
+    mean = readout_pb2.Reduction(statistic=readout_pb2.STATISTIC_MEAN)
     readouts = [
-        pb.Readout(layers=["stem"], units=[4, 1], tensor=pb.TensorForm(reduction=mean)),
-        pb.Readout(
-            layers=["block"],
-            slices=[pb.Slice(axis="height", start=2, stop=4)],
-            tensor=pb.TensorForm(dtype=tensor_pb2.DATA_TYPE_FP16),
+        readout_pb2.Readout(
+            layer_globs=["stem"], units=[4, 1], tensor=readout_pb2.TensorForm(reduction=mean)
         ),
-        pb.Readout(
-            layers=["fc"],
-            tensor=pb.TensorForm(reduction=pb.Reduction(top_k=pb.TopK(k=2), scope=3)),
+        readout_pb2.Readout(
+            layer_globs=["block"],
+            slices=[readout_pb2.AxisSlice(axis="height", start=2, stop=4)],
+            tensor=readout_pb2.TensorForm(dtype=tensor_pb2.DATA_TYPE_FP16),
         ),
-        pb.Readout(
-            layers=["block.conv"],
-            positions=[pb.Position(indices=[0, 7]), pb.Position(indices=[3, 3])],
+        readout_pb2.Readout(
+            layer_globs=["fc"],
+            tensor=readout_pb2.TensorForm(
+                reduction=readout_pb2.Reduction(top_k=readout_pb2.TopK(k=2), scope=3)
+            ),
+        ),
+        readout_pb2.Readout(
+            layer_globs=["block.conv"],
+            positions=[
+                location_pb2.Position(indices=[0, 7]),
+                location_pb2.Position(indices=[3, 3]),
+            ],
         ),
     ]
     got = assembled(await run(edge, asked(readouts=readouts)))
@@ -78,20 +92,36 @@ async def test_readouts_pick_reduce_and_cast(edge):
     assert torch.equal(got["fc", "indices"].squeeze().long(), top.indices)
 
 
+async def test_the_largest_are_told_by_the_layers_own_numbers(edge):
+    top = readout_pb2.Reduction(top_k=readout_pb2.TopK(k=3), scope=3)
+    readout = readout_pb2.Readout(
+        layer_globs=["stem"],
+        units=[5, 4],
+        slices=[readout_pb2.AxisSlice(axis="height", start=3)],
+        tensor=readout_pb2.TensorForm(reduction=top),
+    )
+    got = assembled(await run(edge, asked(readouts=[readout])))
+    stem = by_hooks(["stem"], X)["stem"]
+    expected = stem[:, 4:, 3:].flatten(1).topk(3).values
+    assert torch.equal(got["stem", "values"], expected)
+    for sample, indices in enumerate(got["stem", "indices"]):
+        assert torch.equal(stem[sample][tuple(indices.T)], expected[sample])
+
+
 async def test_pictures_go_in(edge, net):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    batch = pb.ImageBatch(images=[image_pb2.EncodedImage(data=file.getvalue())] * 2)
-    got = assembled(await run(edge, asked("fc", inputs=[pb.ModelInput(images=batch)])))
+    batch = input_pb2.ImageBatch(images=[image_pb2.EncodedImage(data=file.getvalue())] * 2)
+    got = assembled(await run(edge, asked("fc", inputs=[input_pb2.ModelInput(images=batch)])))
     x = net.preprocessing.decode(file.getvalue())
     assert torch.equal(got["fc", "activations"], by_hooks(["fc"], torch.stack([x, x]))["fc"])
 
 
 async def test_pictures_come_out(edge):
-    readout = pb.Readout(
-        layers=["stem"],
-        feature_maps=pb.FeatureMapForm(
+    readout = readout_pb2.Readout(
+        layer_globs=["stem"],
+        feature_maps=readout_pb2.FeatureMapForm(
             max_units=4, tile_size=16, format=image_pb2.IMAGE_FORMAT_PNG
         ),
     )
@@ -108,8 +138,8 @@ async def test_pictures_come_out(edge):
 async def test_two_inputs_by_name(edge):
     left, right = torch.randn(2, 2, 3), torch.randn(2, 4, 3)
     inputs = [
-        pb.ModelInput(name="right", tensor=message(right)),
-        pb.ModelInput(name="left", tensor=message(left)),
+        input_pb2.ModelInput(name="right", tensor=message(right)),
+        input_pb2.ModelInput(name="left", tensor=message(left)),
     ]
     frames = await run(edge, asked("*", model="models/pair", inputs=inputs))
     (got,) = [t for (layer, _), t in assembled(frames).items() if "matmul" in layer]
@@ -118,8 +148,8 @@ async def test_two_inputs_by_name(edge):
 
 async def test_the_result_says_what_made_it(edge, net):
     result = (await run(edge, asked("fc")))[-1].result
-    assert result.provenance.model == "models/net"
-    assert result.provenance.model_digest == net.digest
+    assert result.provenance.models[0].name == "models/net"
+    assert result.provenance.models[0].digest == net.digest
     assert result.provenance.technique == ""
     assert "torch" in result.provenance.versions
     again = (await run(edge, asked("fc", chunk_bytes=65536)))[-1].result
@@ -132,7 +162,7 @@ async def test_the_result_says_what_made_it(edge, net):
 async def test_validate_only_answers_with_the_estimate(edge):
     (frame,) = await run(edge, asked("stem", "fc", validate_only=True))
     estimate = frame.result.estimate
-    assert list(estimate.layers) == ["stem", "fc"]
+    assert list(estimate.layer_ids) == ["stem", "fc"]
     assert estimate.tensor_bytes == 2 * 6 * 8 * 8 * 4 + 2 * 5 * 4
     assert estimate.memory_bytes >= estimate.tensor_bytes
     assert estimate.macs > 0
@@ -140,7 +170,7 @@ async def test_validate_only_answers_with_the_estimate(edge):
 
 NAN = X.clone()
 NAN[1, 2, 3, 4] = float("nan")
-FEATURE_MAPS = pb.Readout(layers=["fc"], feature_maps=pb.FeatureMapForm())
+FEATURE_MAPS = readout_pb2.Readout(layer_globs=["fc"], feature_maps=readout_pb2.FeatureMapForm())
 
 FAILURES = {
     "no model": (asked("fc", model=""), "INVALID_ARGUMENT", "INVALID_FIELD"),
@@ -154,7 +184,7 @@ FAILURES = {
     "unknown layer": (asked("stm"), "NOT_FOUND", "LAYER_NOT_FOUND"),
     "unknown pattern": (asked("blck*"), "NOT_FOUND", "LAYER_NOT_FOUND"),
     "unit": (
-        asked(readouts=[pb.Readout(layers=["fc"], units=[5])]),
+        asked(readouts=[readout_pb2.Readout(layer_globs=["fc"], units=[5])]),
         "OUT_OF_RANGE",
         "UNIT_OUT_OF_RANGE",
     ),
@@ -162,9 +192,9 @@ FAILURES = {
     "statistic": (
         asked(
             readouts=[
-                pb.Readout(
-                    layers=["fc"],
-                    tensor=pb.TensorForm(reduction=pb.Reduction(statistic=99)),
+                readout_pb2.Readout(
+                    layer_globs=["fc"],
+                    tensor=readout_pb2.TensorForm(reduction=readout_pb2.Reduction(statistic=99)),
                 )
             ]
         ),
@@ -180,8 +210,8 @@ FAILURES = {
         asked(
             "fc",
             inputs=[
-                pb.ModelInput(
-                    images=pb.ImageBatch(images=[image_pb2.EncodedImage(data=b"no picture")])
+                input_pb2.ModelInput(
+                    images=input_pb2.ImageBatch(images=[image_pb2.EncodedImage(data=b"no picture")])
                 )
             ],
         ),

@@ -95,8 +95,8 @@ def test_complex_numbers_have_no_name_in_the_contract():
 
 
 def test_chunk_sizes():
-    assert chunk_size(0) == 1 << 20
+    assert chunk_size(None) == 1 << 20
     assert chunk_size(MIN_CHUNK) == 65536
-    for wrong in (1, -1, MIN_CHUNK - 1, (2 << 20) + 1):
+    for wrong in (0, 1, -1, MIN_CHUNK - 1, (2 << 20) + 1):
         with pytest.raises(InvalidArgumentError, match="between 65536 and 2097152"):
             chunk_size(wrong)

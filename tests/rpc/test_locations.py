@@ -37,7 +37,9 @@ MODEL = Model(
 )
 
 
-def read(layer="", **choice):
+def read(layer="", position=None, **choice):
+    if position is not None:
+        choice["position"] = location_pb2.Position(indices=position)
     name = f"models/m/layers/{layer}" if layer else "models/m"
     return read_site(MODEL, location_pb2.Location(layer=name, **choice), "location")
 
@@ -52,16 +54,15 @@ def test_places():
     assert read("odd") == Site(layer="odd")
 
 
-def test_labels_are_compared_without_regard_to_case_and_the_first_wins():
-    assert read(label="CAT") == read(label="cat") == Site(layer="logits", unit=0)
-    assert read("logits", label="Dog") == Site(layer="logits", unit=1)
+def test_labels_are_compared_without_regard_to_case():
+    assert read(label="DOG") == read("logits", label="Dog") == Site(layer="logits", unit=1)
 
 
 def test_a_place_is_told_as_it_was_found():
     told = location_message("m", read("conv%2F1", unit=0, position=[0, 0]))
     assert told.layer == "models/m/layers/conv%2F1"
     assert told.HasField("unit")
-    assert list(told.position) == [0, 0]
+    assert list(told.position.indices) == [0, 0]
     assert not location_message("m", read()).HasField("unit")
 
 
@@ -74,11 +75,12 @@ def test_a_place_is_told_as_it_was_found():
         ("odd", {"unit": 0}, Reason.UNIT_OUT_OF_RANGE, "has no units"),
         ("conv%2F1", {"label": "cat"}, Reason.INVALID_FIELD, "labels name the units of 'logits'"),
         ("", {"label": "cta"}, Reason.LABEL_NOT_FOUND, "the nearest are 'cat'"),
+        ("", {"label": "cat"}, Reason.LABEL_AMBIGUOUS, "the units 0, 2 all have the label 'cat'"),
         ("", {"label": ""}, Reason.INVALID_FIELD, r"location\.label is empty"),
         ("conv%2F1", {"position": [1]}, Reason.INVALID_FIELD, "2 position axes; 1 indices"),
         ("logits", {"position": [1]}, Reason.INVALID_FIELD, "0 position axes"),
-        ("conv%2F1", {"position": [5, 0]}, Reason.UNIT_OUT_OF_RANGE, r"\[5, 6\] positions"),
-        ("tokens", {"position": [-1]}, Reason.UNIT_OUT_OF_RANGE, r"\[7\] positions"),
+        ("conv%2F1", {"position": [5, 0]}, Reason.POSITION_OUT_OF_RANGE, r"\[5, 6\] positions"),
+        ("tokens", {"position": [-1]}, Reason.POSITION_OUT_OF_RANGE, r"\[7\] positions"),
     ],
 )
 def test_places_that_are_not(layer, choice, reason, said):

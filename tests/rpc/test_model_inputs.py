@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from hooke.v1 import activation_service_pb2, image_pb2, tensor_pb2
-from hooke_server.errors import HookeError, InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke.v1 import image_pb2, input_pb2, tensor_pb2
+from hooke_server.errors import HookeError, InvalidArgumentError, Reason
 from hooke_server.models.layer import TensorSpec
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.preprocessing import Preprocessing
-from hooke_server.rpc.codec.inputs import ModelInput, read_inputs
+from hooke_server.rpc.codec.inputs import ModelInput, decoding_bytes, held_bytes, read_inputs
 from hooke_server.rpc.tensors import DTYPES
 
 
@@ -41,8 +41,8 @@ def sent(tensor, name=""):
     return ModelInput(name=name, tensor=message)
 
 
-def read(model, *messages, uploads=None, max_bytes=1 << 24):
-    return read_inputs(model, messages, uploads or {}, max_bytes=max_bytes)
+def read(model, *messages, uploads=None):
+    return read_inputs(model, messages, uploads or {})
 
 
 ONE = model(spec("x", "batch", 3, 4))
@@ -97,7 +97,7 @@ MISMATCHES = {
     ),
     "pictures": (
         ONE,
-        [ModelInput(images=activation_service_pb2.ImageBatch(images=[image_pb2.EncodedImage()]))],
+        [ModelInput(images=input_pb2.ImageBatch(images=[image_pb2.EncodedImage()]))],
         "is no picture; send a tensor",
     ),
 }
@@ -142,7 +142,7 @@ def picture(seed=0, size=(9, 12), kind="PNG"):
 
 def pictures(*files):
     images = [image_pb2.EncodedImage(data=data) for data in files]
-    return ModelInput(images=activation_service_pb2.ImageBatch(images=images))
+    return ModelInput(images=input_pb2.ImageBatch(images=images))
 
 
 def test_pictures_become_one_batch():
@@ -166,7 +166,15 @@ def test_bad_pictures(files, reason, field):
     assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
-def test_many_small_pictures_must_not_become_a_large_batch():
-    with pytest.raises(ResourceExhaustedError, match="send fewer") as caught:
-        read(EYE, pictures(*[b"never decoded"] * 10), max_bytes=9 * 3 * 6 * 6 * 4)
-    assert caught.value.reason is Reason.LIMIT_EXCEEDED
+def test_what_inputs_will_hold_is_known_before_they_are_decoded():
+    messages = [pictures(*[b"never decoded"] * 10)]
+    assert held_bytes(EYE, messages) == 10 * 3 * 6 * 6 * 4
+    assert held_bytes(ONE, [sent(X)]) >= X.nbytes
+
+
+def test_what_decoding_takes_is_known_by_the_header():
+    large, small = picture(size=(300, 200)), picture()
+    only_header = large[:100]
+    assert decoding_bytes(EYE, [pictures(small, only_header, small)]) > 2 * 4 * 300 * 200
+    assert decoding_bytes(EYE, [pictures(small)]) < 4 * 300 * 200
+    assert decoding_bytes(ONE, [sent(X)]) == 0

@@ -56,12 +56,12 @@ async def test_layers_tell_how_they_hang_together(edge):
     add = layers["block.add"]
     assert add.name == "models/net/layers/block.add"
     assert (add.kind, add.op, add.module_class) == (pb.LAYER_KIND_OPERATION, "add", "")
-    assert set(add.producers) == {"block.conv", "relu"}
-    assert len(add.inputs) == len(add.producers)
+    assert set(add.producer_ids) == {"block.conv", "relu"}
+    assert len(add.inputs) == len(add.producer_ids)
     assert (add.unit_count, add.unit_axis) == (6, 1)
     conv = layers["block.conv"]
     assert (conv.kind, conv.op, conv.module_class) == (pb.LAYER_KIND_MODULE, "conv2d", "Conv2d")
-    assert (conv.parent, conv.depth) == ("block", 1)
+    assert (conv.parent_id, conv.depth) == ("block", 1)
     assert [(w.name, list(w.shape)) for w in conv.weights] == [
         ("weight", [6, 6, 3, 3]),
         ("bias", [6]),

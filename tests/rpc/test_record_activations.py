@@ -10,7 +10,7 @@ from activation_streams import X, assembled, by_hooks, message
 from serving import ended, serving, told
 
 from hooke.v1 import activation_service_pb2 as pb
-from hooke.v1 import activation_service_pb2_grpc, tensor_pb2
+from hooke.v1 import activation_service_pb2_grpc, input_pb2, readout_pb2, tensor_pb2
 from hooke_server.rpc.limits import Limits
 
 Request = pb.RecordActivationsRequest
@@ -18,16 +18,18 @@ Request = pb.RecordActivationsRequest
 
 def configuration(*layers, model="models/net"):
     return Request(
-        configuration=pb.RecordingConfiguration(model=model, readouts=[pb.Readout(layers=layers)])
+        configuration=pb.RecordingConfiguration(
+            model=model, readouts=[readout_pb2.Readout(layer_globs=layers)]
+        )
     )
 
 
 def inline(x):
-    return Request(run=pb.Run(inputs=[pb.ModelInput(tensor=message(x))]))
+    return Request(run=pb.RecordingRun(inputs=[input_pb2.ModelInput(tensor=message(x))]))
 
 
 def sent_before(tensor_id):
-    return Request(run=pb.Run(inputs=[pb.ModelInput(tensor_id=tensor_id)]))
+    return Request(run=pb.RecordingRun(inputs=[input_pb2.ModelInput(tensor_id=tensor_id)]))
 
 
 def in_parts(x, tensor_id, size=1000):

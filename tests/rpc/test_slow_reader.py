@@ -10,6 +10,7 @@ from serving import model_of, serving
 from torch import nn
 
 from hooke.v1 import activation_service_pb2 as pb
+from hooke.v1 import input_pb2, readout_pb2
 
 MIB = 1 << 20
 
@@ -36,9 +37,9 @@ def resident():
 async def test_memory_stays_bounded_while_nobody_reads():
     x = torch.zeros(1, 1, 64, 64)
     model = model_of(Wide(), x)
-    readouts = [pb.Readout(layers=["spread", "relu", "tanh", "sigmoid"])]
+    readouts = [readout_pb2.Readout(layer_globs=["spread", "relu", "tanh", "sigmoid"])]
     request = pb.StreamActivationsRequest(
-        model="models/wide", inputs=[pb.ModelInput(tensor=message(x))], readouts=readouts
+        model="models/wide", inputs=[input_pb2.ModelInput(tensor=message(x))], readouts=readouts
     )
     async with serving({"wide": model}) as edge:
         call = edge.activations.StreamActivations(request)

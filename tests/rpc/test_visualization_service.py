@@ -64,8 +64,8 @@ async def test_the_result_says_how_to_make_it_again(edge, net):
     assert result.metrics["steps"] == 4
     assert result.duration.ToNanoseconds() > 0
     made = result.provenance
-    assert (made.model, made.model_digest) == ("models/net", net.digest)
-    assert (made.technique, made.seed, made.device) == ("feature_visualization", 3, "cpu")
+    assert (made.models[0].name, made.models[0].digest) == ("models/net", net.digest)
+    assert (made.technique, made.seed, made.models[0].device) == ("feature_visualization", 3, "cpu")
     assert json.loads(made.parameters_json)["steps"] == 4
     assert json.loads(made.parameters_json)["learning_rate"] == 0.05
     assert {"hooke", "torch", "numpy"} <= set(made.versions)
@@ -144,7 +144,7 @@ FAILURES = [
         "one of fourier, pixel",
     ),
     (wanted(format=9), "INVALID_ARGUMENT", "INVALID_FIELD", "PNG, JPEG or WEBP"),
-    (wanted(preview_every=-1), "INVALID_ARGUMENT", "INVALID_FIELD", "preview_every"),
+    (wanted(preview_every=0), "INVALID_ARGUMENT", "INVALID_FIELD", "preview_every"),
     (
         pb.VisualizeRequest(
             locations=[OTHER], feature_visualization=pb.FeatureVisualization(**LENS)
@@ -177,7 +177,7 @@ async def nothing_runs(edge):
     assert not edge.worker._pulls
 
 
-@pytest.mark.parametrize("preview_every", [0, 2])
+@pytest.mark.parametrize("preview_every", [None, 2])
 async def test_a_client_that_leaves_ends_the_work(edge, preview_every):
     request = wanted(lens={"steps": 4096, "size": 16}, preview_every=preview_every)
     call = edge.visualizations.Visualize(request)

@@ -23,7 +23,7 @@ NEURON = Site(layer="layer2.0.conv1", unit=5, position=(3, 4))
 CLASS = Site(layer="fc", unit=7)
 
 
-def frames_of(model, *sites, seed=0, preview_every=0, **given):
+def frames_of(model, *sites, seed=0, preview_every=None, **given):
     plan = LENS.bind(model, "m", sites, given, seed=seed, preview_every=preview_every)
     return list(LENS.run(model, plan))
 

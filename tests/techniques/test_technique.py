@@ -145,8 +145,8 @@ def test_a_place_where_it_is_not_valid_is_refused(resnet):
 def test_locations_parameters_and_previews_are_checked(resnet):
     with pytest.raises(InvalidArgumentError, match="at least one location"):
         LENS.bind(resnet, "m", [], {})
-    with pytest.raises(InvalidArgumentError, match="preview_every must be 0 or more"):
-        bound(resnet, preview_every=-1)
+    with pytest.raises(InvalidArgumentError, match="preview_every must be 1 or more"):
+        bound(resnet, preview_every=0)
     with pytest.raises(InvalidArgumentError, match=r"takes steps, size, .* not 'stpes'") as unknown:
         bound(resnet, given={"stpes": 3})
     assert unknown.value.field == "feature_visualization.stpes"

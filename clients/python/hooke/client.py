@@ -18,7 +18,7 @@ from hooke.recording import Recording
 from hooke.techniques import FeatureVisualization, Lens, set_technique
 from hooke.v1 import activation_service_pb2 as activation
 from hooke.v1 import model_service_pb2 as pb
-from hooke.v1 import technique_service_pb2, visualization_service_pb2
+from hooke.v1 import readout_pb2, technique_service_pb2, visualization_service_pb2
 from hooke.v1.model_service_pb2_grpc import ModelServiceStub
 from hooke.v1.technique_service_pb2_grpc import TechniqueServiceStub
 from hooke.values import Layer, Model, Technique, WeightSummary
@@ -130,7 +130,7 @@ class Client:
         layer: str,
         names: Sequence[str] = (),
         *,
-        histogram: int = 0,
+        histogram: int | None = None,
         tensors: bool = False,
     ) -> dict[str, WeightSummary]:
         """What a layer's weights hold, by name.
@@ -138,7 +138,7 @@ class Client:
         Parameters
         ----------
         names : which; none: all.
-        histogram : number of bins; 0: no histogram.
+        histogram : number of bins; None: no histogram.
         tensors : whether the arrays themselves are wanted.
         """
         request = pb.StreamWeightsRequest(
@@ -206,7 +206,7 @@ class Client:
         return self._record(model, map(prepare, inputs), readouts(layers, options))
 
     def _record(
-        self, model: str, runs: Iterable[Prepared], wanted: Sequence[activation.Readout]
+        self, model: str, runs: Iterable[Prepared], wanted: Sequence[readout_pb2.Readout]
     ) -> Iterator[Activations]:
         configuration = activation.RecordingConfiguration(model=model_name(model), readouts=wanted)
         recording = Recording(configuration, runs)
@@ -239,7 +239,7 @@ class Client:
         *,
         technique: Lens | None = None,
         seed: int = 0,
-        preview_every: int = 0,
+        preview_every: int | None = None,
         format: str | None = None,  # noqa: A002  # the contract's word
         **place: Unpack[Place],
     ) -> Generator[Frame, None, None]:
@@ -251,7 +251,7 @@ class Client:
         ----------
         technique : how; by default feature visualization with the server's defaults.
         seed : of every random choice; the same gives the same pictures.
-        preview_every : a preview each so many steps; 0: none.
+        preview_every : a preview each so many steps; None: no previews.
         format : `png`, `jpeg` or `webp`; by default previews as JPEG, the rest as PNG.
         place : layer, unit, label, position; see `Place`.
         """

@@ -44,7 +44,8 @@ class Progress:
 class Picture:
     """A picture that the server made, of a layer, a unit or a neuron.
 
-    `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
+    `item` counts the places or readouts that were asked for, `sample` the samples of the
+    input. `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Picture:
     step: int = 0
     objective: float | None = None
     caption: str = ""
+    item: int = 0
+    sample: int | None = None
     data: bytes = field(default=b"", repr=False)
 
     @classmethod
@@ -70,7 +73,7 @@ class Picture:
             final=message.role == image_pb2.PICTURE_ROLE_FINAL,
             layer=layer_id(place.layer),
             unit=place.unit if place.HasField("unit") else None,
-            position=tuple(place.position),
+            position=tuple(place.position.indices),
         )
 
     @property
@@ -99,7 +102,7 @@ class Tensor:
     """An array with the layer it is of, what it holds and a name for each axis.
 
     As an input it says: exactly this array, never a picture. With `scale`, the
-    stored integers stand for `scale * value + offset`.
+    stored integers stand for `scale * value + offset`. `item` counts the readouts.
     """
 
     value: np.ndarray
@@ -108,6 +111,7 @@ class Tensor:
     axes: tuple[str, ...] = ()
     scale: float | None = None
     offset: float = 0.0
+    item: int = 0
 
     @property
     def real(self) -> np.ndarray:
@@ -124,21 +128,31 @@ class Estimate:
     memory_bytes: int
     macs: int
     tensor_bytes: int
-    layers: tuple[str, ...] = ()
+    layer_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelProvenance:
+    """A model that computed; `parity_error` where ONNX ran as a converted graph."""
+
+    name: str
+    digest: str
+    device: str
+    parity_error: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What made a result; enough to make it again. `parameters_json` is a JSON object."""
+    """What made a result: with the request, enough to make it again.
 
-    model: str
-    model_digest: str
+    `parameters_json` is a JSON object.
+    """
+
+    models: tuple[ModelProvenance, ...]
     technique: str
     parameters_json: str
     seed: int
-    device: str
     versions: Mapping[str, str]
-    parity_error: float | None
     create_time: datetime
 
 
@@ -165,7 +179,9 @@ class Result:
             provenance=copy(
                 Provenance,
                 made,
-                model=model_id(made.model),
+                models=tuple(
+                    copy(ModelProvenance, each, name=model_id(each.name)) for each in made.models
+                ),
                 versions=dict(made.versions),
                 create_time=made.create_time.ToDatetime(UTC),
             ),

@@ -27,8 +27,8 @@ import numpy as np
 
 from hooke.frames import Tensor
 from hooke.tensors import parts, whole
-from hooke.v1 import activation_service_pb2 as pb
-from hooke.v1 import image_pb2, tensor_pb2
+from hooke.v1 import activation_service_pb2, image_pb2, tensor_pb2
+from hooke.v1 import input_pb2 as pb
 
 MESSAGE_BYTES = 4 * 1024 * 1024 - 1024
 """Size of the largest message that both ends take, less a little for its frame."""
@@ -64,16 +64,18 @@ def inline(prepared: Prepared) -> list[pb.ModelInput]:
     ]
 
 
-def run_messages(prepared: Prepared) -> Iterator[pb.RecordActivationsRequest]:
+def run_messages(prepared: Prepared) -> Iterator[activation_service_pb2.RecordActivationsRequest]:
     """The messages of one run of a recording: tensors in chunks, then the run.
 
     Inputs that are small enough travel in the run itself, where the server can tell
     at once what is wrong with them.
     """
     if size(prepared) <= INLINE_BYTES:
-        yield pb.RecordActivationsRequest(run=pb.Run(inputs=inline(prepared)))
+        yield activation_service_pb2.RecordActivationsRequest(
+            run=activation_service_pb2.RecordingRun(inputs=inline(prepared))
+        )
         return
-    run = pb.Run()
+    run = activation_service_pb2.RecordingRun()
     for (name, value), tensor_id in zip(prepared.items(), count(1)):
         if isinstance(value, np.ndarray):
             yield from map(_part, parts(value, tensor_id))
@@ -85,17 +87,17 @@ def run_messages(prepared: Prepared) -> Iterator[pb.RecordActivationsRequest]:
             f"the pictures of one run have {run.ByteSize()} bytes, and a message holds"
             f" {MESSAGE_BYTES}; send smaller batches with record(), smaller files, or a float array"
         )
-    yield pb.RecordActivationsRequest(run=run)
+    yield activation_service_pb2.RecordActivationsRequest(run=run)
 
 
-def _part(part: Any) -> pb.RecordActivationsRequest:
+def _part(part: Any) -> activation_service_pb2.RecordActivationsRequest:
     match part:
         case tensor_pb2.TensorHeader():
-            return pb.RecordActivationsRequest(tensor_header=part)
+            return activation_service_pb2.RecordActivationsRequest(tensor_header=part)
         case tensor_pb2.TensorChunk():
-            return pb.RecordActivationsRequest(tensor_chunk=part)
+            return activation_service_pb2.RecordActivationsRequest(tensor_chunk=part)
         case _:
-            return pb.RecordActivationsRequest(tensor_trailer=part)
+            return activation_service_pb2.RecordActivationsRequest(tensor_trailer=part)
 
 
 def _size(value: list[bytes] | np.ndarray) -> int:

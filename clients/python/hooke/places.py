@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from hooke.messages import layer_name, listed, model_name
-from hooke.v1.location_pb2 import Location
+from hooke.v1.location_pb2 import Location, Position
 
 
 class Place(TypedDict, total=False):
@@ -35,10 +35,11 @@ def locations(
     """One message for each unit or label; the whole layer where there is neither."""
     if unit is not None and label is not None:
         raise ValueError("a place has a unit or a label, not both")
+    where = Position(indices=position) if len(position) else None
     name = model_name(model) if layer is None else layer_name(model, layer)
     if label is not None:
-        return [Location(layer=name, label=each, position=position) for each in listed(label)]
+        return [Location(layer=name, label=each, position=where) for each in listed(label)]
     if unit is None:
-        return [Location(layer=name, position=position)]
+        return [Location(layer=name, position=where)]
     units = unit if isinstance(unit, Iterable) else [unit]
-    return [Location(layer=name, unit=each, position=position) for each in units]
+    return [Location(layer=name, unit=each, position=where) for each in units]

@@ -17,8 +17,8 @@ import numpy as np
 
 from hooke.messages import number
 from hooke.tensors import wire_dtype
-from hooke.v1 import activation_service_pb2 as pb
-from hooke.v1 import image_pb2
+from hooke.v1 import image_pb2, location_pb2
+from hooke.v1 import readout_pb2 as pb
 
 _SCOPE = pb.DESCRIPTOR.enum_types_by_name["ReductionScope"]
 _STATISTIC = pb.DESCRIPTOR.enum_types_by_name["Statistic"]
@@ -27,7 +27,11 @@ IMAGE_FORMAT = image_pb2.DESCRIPTOR.enum_types_by_name["ImageFormat"]
 
 @dataclass(frozen=True)
 class TopK:
-    """The `k` largest values, and their indices along each reduced axis."""
+    """The `k` largest values, and the place of each in the layer.
+
+    `indices` has one number for each reduced axis, in the order of the layer's axes, and
+    counts as the layer does, whatever was picked: unit numbers, rows and columns.
+    """
 
     k: int
 
@@ -43,17 +47,17 @@ class Quantiles:
 class Histogram:
     """Counts in equal bins, by default from the smallest to the largest value."""
 
-    bins: int = 64
+    bins: int | None = None
     low: float | None = None
     high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
-    """One picture a sample, a tile for each of its most active units. 0: the server's choice."""
+    """One picture a sample, a tile for each of its most active units. None: the server's choice."""
 
-    max_units: int = 0
-    tile_size: int = 0
+    max_units: int | None = None
+    tile_size: int | None = None
     format: str | None = None
 
     def message(self) -> pb.FeatureMapForm:
@@ -107,9 +111,9 @@ class Readout:
     def message(self) -> pb.Readout:
         """The message of this value; ValueError where two of its fields contradict."""
         message = pb.Readout(
-            layers=self.layers,
+            layer_globs=self.layers,
             units=self.units,
-            positions=[pb.Position(indices=each) for each in self.positions],
+            positions=[location_pb2.Position(indices=each) for each in self.positions],
             slices=[_slice(axis, each) for axis, each in self.slices.items()],
         )
         if self.feature_maps:
@@ -146,10 +150,10 @@ def _reduction(reduce: Reduce) -> pb.Reduction:
         case Quantiles(probabilities):
             return pb.Reduction(quantiles=pb.Quantiles(probabilities=probabilities))
         case Histogram(bins, low, high):
-            return pb.Reduction(histogram=pb.Histogram(bins=bins, low=low, high=high))
+            return pb.Reduction(histogram=pb.HistogramReduction(bins=bins, low=low, high=high))
         case str():
             return pb.Reduction(statistic=number(_STATISTIC, reduce, "reduce"))
 
 
-def _slice(axis: str, wanted: slice) -> pb.Slice:
-    return pb.Slice(axis=axis, start=wanted.start, stop=wanted.stop, step=wanted.step)
+def _slice(axis: str, wanted: slice) -> pb.AxisSlice:
+    return pb.AxisSlice(axis=axis, start=wanted.start, stop=wanted.stop, step=wanted.step)

@@ -40,7 +40,7 @@ class Preprocessing:
     """How a picture becomes the input: resize, crop the centre, subtract mean, divide by std."""
 
     channels: int
-    resize_shorter_side: int
+    resize_shorter_side: int | None
     interpolation: str
     crop_height: int
     crop_width: int
@@ -128,9 +128,9 @@ class Layer:
     op: str
     module_class: str
     depth: int
-    parent: str
-    producers: tuple[str, ...]
-    consumers: tuple[str, ...]
+    parent_id: str
+    producer_ids: tuple[str, ...]
+    consumer_ids: tuple[str, ...]
     inputs: tuple[TensorSpec, ...]
     output: TensorSpec
     parameter_count: int

@@ -30,6 +30,7 @@ from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import parse_model
+from hooke_server.rpc.presence import optional
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.activation_cost import estimate
@@ -53,7 +54,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
     async def StreamActivations(self, request: StreamActivationsRequest, context: Any) -> Messages:
         """One forward pass for inputs that fit into the request."""
         model_id = parse_model(request.model, "model")
-        sender = Sender(frame_pb2.Frame, chunk_size(request.chunk_bytes))
+        sender = Sender(frame_pb2.Frame, chunk_size(optional(request, "chunk_bytes")))
         with self._memory.share() as share:
             async with self._catalog.use(model_id) as model:
                 plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
@@ -76,7 +77,9 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
             raise order("the first message is not a configuration")
         configuration = first.configuration
         model_id = parse_model(configuration.model, "configuration.model")
-        chunk_bytes = chunk_size(configuration.chunk_bytes, "configuration.chunk_bytes")
+        chunk_bytes = chunk_size(
+            optional(configuration, "chunk_bytes"), "configuration.chunk_bytes"
+        )
         sender, run = Sender(frame_pb2.Frame, chunk_bytes), 0
         with self._memory.share() as share:
             uploads = Uploads(share)

@@ -29,12 +29,14 @@ _VARINT, _BYTES = 0, 2  # wire types
 M = TypeVar("M", frame_pb2.Frame, model_service_pb2.StreamWeightsResponse)
 
 
-def chunk_size(asked: int, field: str = "chunk_bytes") -> int:
-    """Bytes of a chunk: as asked for, or the default for 0."""
-    if asked and not MIN_CHUNK <= asked <= MAX_CHUNK:
-        message = f"{field} must be 0 or between {MIN_CHUNK} and {MAX_CHUNK}, not {asked}"
+def chunk_size(asked: int | None, field: str = "chunk_bytes") -> int:
+    """Bytes of a chunk: as asked for, or the default."""
+    if asked is None:
+        return DEFAULT_CHUNK
+    if not MIN_CHUNK <= asked <= MAX_CHUNK:
+        message = f"{field} must be between {MIN_CHUNK} and {MAX_CHUNK}, not {asked}"
         raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, chunk_bytes=asked)
-    return asked or DEFAULT_CHUNK
+    return asked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,8 +116,8 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     ) -> AsyncIterator[model_service_pb2.StreamWeightsResponse]:
         """Summaries of a layer's weights, and their tensors if they are wanted."""
         model_id, layer_id = parse_layer(request.name, "name")
-        if not 0 <= request.histogram_bins <= MAX_BINS:
-            rule = f"histogram_bins must be between 0 and {MAX_BINS}"
+        if request.HasField("histogram_bins") and not 1 <= request.histogram_bins <= MAX_BINS:
+            rule = f"histogram_bins must be between 1 and {MAX_BINS}"
             raise InvalidArgumentError(Reason.INVALID_FIELD, rule, field="histogram_bins")
         sender = Sender(model_service_pb2.StreamWeightsResponse)
         async with self._catalog.use(model_id) as model:

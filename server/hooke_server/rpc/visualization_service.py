@@ -15,6 +15,7 @@ from hooke_server.rpc.codec.locations import location_message, model_of, read_si
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.techniques import read_technique
 from hooke_server.rpc.framing import Sender
+from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.technique import all_techniques
 
@@ -48,7 +49,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
                 sites,
                 given,
                 seed=request.seed,
-                preview_every=request.preview_every,
+                preview_every=optional(request, "preview_every"),
             )
             work = Work(
                 model_id=model_id,

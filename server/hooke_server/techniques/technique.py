@@ -69,7 +69,7 @@ class Plan:
     sites: tuple[Site, ...]
     parameters: tuple[tuple[str, Any], ...]
     seed: int = 0
-    preview_every: int = 0
+    preview_every: int | None = None
 
     @property
     def parameters_json(self) -> str:
@@ -78,9 +78,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything that decides the result; the model's name does not."""
+        """SHA-256 over everything that decides the result: neither model's name nor previews do."""
         content = asdict(self)
-        del content["model"]
+        del content["model"], content["preview_every"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -92,7 +92,7 @@ class View:
     model: Model
     sites: tuple[Site, ...]
     seed: int = 0
-    preview_every: int = 0
+    preview_every: int | None = None
 
     @property
     def layers(self) -> list[Layer]:
@@ -138,13 +138,13 @@ class Technique:
         given: Mapping[str, Any],
         *,
         seed: int = 0,
-        preview_every: int = 0,
+        preview_every: int | None = None,
     ) -> Plan:
         """Check everything and freeze it; unset parameters take their defaults."""
         if not sites:
             raise _invalid("name at least one location", "locations")
-        if preview_every < 0:
-            raise _invalid("preview_every must be 0 or more", "preview_every")
+        if preview_every is not None and preview_every < 1:
+            raise _invalid("preview_every must be 1 or more", "preview_every")
         for site in sites:
             if reason := self.obstacle(model, site):
                 raise FailedPreconditionError(

@@ -63,7 +63,7 @@ def visualize(
             name,
             technique=lens(technique, parameter or ()),
             seed=seed,
-            preview_every=preview_every,
+            preview_every=preview_every or None,
             format=save.PICTURES[path.suffix],
             **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
         )

@@ -167,6 +167,8 @@ class Preparation:
             objective=frame.objective,
             caption=frame.caption,
             data=data,
+            item=frame.item,
+            sample=frame.sample,
         )
         return {"picture": picture}
 
@@ -183,6 +185,7 @@ class Preparation:
             layer=layer_name(self._work.model_id, frame.layer) if frame.layer else "",
             name=frame.name,
             axes=frame.axes,
+            item=frame.item,
         )
         if frame.scale is not None:
             header.quantization.scale = frame.scale

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hooke.v1 import activation_service_pb2
+from hooke.v1 import input_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.layer import Dimension
 from hooke_server.models.model import Model
 from hooke_server.rpc.tensors import read_tensor
 
-ModelInput = activation_service_pb2.ModelInput
+ModelInput = input_pb2.ModelInput
 
 
 @dataclass(frozen=True, kw_only=True)

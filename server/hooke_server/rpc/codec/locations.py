@@ -30,7 +30,8 @@ def read_site(model: Model, location: location_pb2.Location, field: str) -> Site
 
 def location_message(model_id: str, site: Site) -> location_pb2.Location:
     """The place as a client would name it, a label as its unit."""
-    message = location_pb2.Location(layer=layer_name(model_id, site.layer), position=site.position)
+    position = location_pb2.Position(indices=site.position) if site.position else None
+    message = location_pb2.Location(layer=layer_name(model_id, site.layer), position=position)
     if site.unit is not None:
         message.unit = site.unit
     return message
@@ -61,16 +62,25 @@ def _unit_of_label(model: Model, layer: Layer, label: str, field: str) -> int:
             layer=layer.id,
             label=label,
         )
-    units = {known.lower(): unit for unit, known in reversed(list(enumerate(model.labels)))}
-    if label.lower() not in units:
+    units = [u for u, known in enumerate(model.labels) if known.lower() == label.lower()]
+    if not units:
         hint = "GetModel names them" if model.labels else "this model has no labels; give a unit"
         raise not_found("label", label, model.labels, Reason.LABEL_NOT_FOUND, hint)
-    return units[label.lower()]
+    if len(units) > 1:
+        numbers = ", ".join(map(str, units))
+        raise InvalidArgumentError(
+            Reason.LABEL_AMBIGUOUS,
+            f"the units {numbers} all have the label {label!r}; give a unit",
+            field=field,
+            label=label,
+            units=numbers,
+        )
+    return units[0]
 
 
 def _position(layer: Layer, location: location_pb2.Location, field: str) -> tuple[int, ...]:
-    position, shape = tuple(location.position), layer.output.shape
-    if not position:
+    position, shape = tuple(location.position.indices), layer.output.shape
+    if not location.HasField("position"):
         return ()
     extents = [shape[axis] for axis in layer.position_axes]
     if len(position) != len(extents):
@@ -83,7 +93,7 @@ def _position(layer: Layer, location: location_pb2.Location, field: str) -> tupl
     for index, extent in zip(position, extents, strict=True):
         if index < 0 or (isinstance(extent, int) and index >= extent):
             raise OutOfRangeError(
-                Reason.UNIT_OUT_OF_RANGE,
+                Reason.POSITION_OUT_OF_RANGE,
                 f"layer {layer.id!r} has {extents} positions; {list(position)} is beyond them",
                 field=field,
                 layer=layer.id,

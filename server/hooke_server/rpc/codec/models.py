@@ -24,6 +24,8 @@ def model_message(entry: Entry) -> model_service_pb2.Model:
             f"ERROR_REASON_{entry.error.reason}"
         )
         message.error.message = entry.error.message
+        for key, value in entry.error.metadata.items():
+            message.error.metadata[key] = str(value)
     if entry.model is not None:
         message.MergeFrom(_loaded(entry.name, entry.model))
     return message
@@ -56,8 +58,10 @@ def _loaded(model_id: str, model: Model) -> model_service_pb2.Model:
 def _preprocessing(steps: Preprocessing) -> model_service_pb2.Preprocessing:
     return model_service_pb2.Preprocessing(
         channels=steps.channels,
-        resize_shorter_side=steps.resize_shorter_side,
-        interpolation=steps.interpolation,
+        resize_shorter_side=steps.resize_shorter_side or None,
+        interpolation=model_service_pb2.Interpolation.Value(
+            f"INTERPOLATION_{steps.interpolation.upper()}"
+        ),
         crop_height=steps.crop_height,
         crop_width=steps.crop_width,
         mean=steps.mean,
@@ -75,9 +79,9 @@ def layer_message(model_id: str, layer: Layer) -> model_service_pb2.Layer:
         op=layer.op,
         module_class=layer.module_class,
         depth=layer.depth,
-        parent=layer.parent,
-        producers=layer.producers,
-        consumers=layer.consumers,
+        parent_id=layer.parent,
+        producer_ids=layer.producers,
+        consumer_ids=layer.consumers,
         inputs=map(spec_message, layer.inputs),
         output=spec_message(layer.output),
         parameter_count=layer.parameter_count,

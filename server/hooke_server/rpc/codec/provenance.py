@@ -46,14 +46,18 @@ def provenance(work: Work) -> frame_pb2.Provenance:
     now = Timestamp()
     now.GetCurrentTime()
     return frame_pb2.Provenance(
-        model=model_name(work.model_id),
-        model_digest=work.model.digest,
+        models=[
+            frame_pb2.ModelProvenance(
+                name=model_name(work.model_id),
+                digest=work.model.digest,
+                device=str(work.model.device),
+                parity_error=work.model.parity_error if work.uses_graph else None,
+            )
+        ],
         technique=work.technique,
         parameters_json=work.parameters_json,
         seed=work.seed,
-        device=str(work.model.device),
         versions=versions(with_onnxruntime=not work.uses_graph),
-        parity_error=work.model.parity_error if work.uses_graph else None,
         create_time=now,
     )
 
@@ -64,7 +68,7 @@ def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
         memory_bytes=cost.memory_bytes,
         macs=cost.macs,
         tensor_bytes=cost.tensor_bytes,
-        layers=cost.layers,
+        layer_ids=cost.layers,
     )
     return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from hooke.v1 import activation_service_pb2 as pb
+from hooke.v1 import readout_pb2 as pb
 from hooke.v1 import tensor_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import read_format
 from hooke_server.rpc.names import check_pattern
+from hooke_server.rpc.presence import given
 from hooke_server.techniques.binding import bind_readouts
 from hooke_server.techniques.readouts import (
     FeatureMapForm,
@@ -66,13 +67,12 @@ def _readout(message: pb.Readout, field: str) -> Readout:
     elif message.WhichOneof("form") == "feature_maps":
         maps = message.feature_maps
         form = FeatureMapForm(
-            max_units=maps.max_units or 64,
-            tile_size=maps.tile_size or 64,
+            **given(maps, "max_units", "tile_size"),
             format=read_format(maps.format, f"{field}.feature_maps.format"),
         )
     return Readout(
         layers=tuple(
-            check_pattern(e, f"{field}.layers[{i}]") for i, e in enumerate(message.layers)
+            check_pattern(e, f"{field}.layer_globs[{i}]") for i, e in enumerate(message.layer_globs)
         ),
         units=tuple(message.units),
         positions=tuple(tuple(each.indices) for each in message.positions),
@@ -81,13 +81,8 @@ def _readout(message: pb.Readout, field: str) -> Readout:
     )
 
 
-def _slice(message: pb.Slice) -> Slice:
-    return Slice(
-        message.axis,
-        start=message.start if message.HasField("start") else None,
-        stop=message.stop if message.HasField("stop") else None,
-        step=message.step if message.HasField("step") else None,
-    )
+def _slice(message: pb.AxisSlice) -> Slice:
+    return Slice(message.axis, **given(message, "start", "stop", "step"))
 
 
 def _tensor_form(message: pb.TensorForm, field: str) -> TensorForm:
@@ -112,10 +107,7 @@ def _reduction(message: pb.Reduction, field: str) -> Statistic | TopK | Quantile
         case "quantiles":
             return Quantiles(tuple(message.quantiles.probabilities))
         case "histogram":
-            wanted = message.histogram
-            low = wanted.low if wanted.HasField("low") else None
-            high = wanted.high if wanted.HasField("high") else None
-            return Histogram(wanted.bins or 64, low, high)
+            return Histogram(**given(message.histogram, "bins", "low", "high"))
     raise InvalidArgumentError(Reason.INVALID_FIELD, f"{field} needs a form", field=f"{field}.form")
 
 

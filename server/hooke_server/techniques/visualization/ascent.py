@@ -64,7 +64,12 @@ class Adam:
 
 
 def ascend(
-    image: Image, value: Value, *, steps: int, learning_rate: float, preview_every: int = 0
+    image: Image,
+    value: Value,
+    *,
+    steps: int,
+    learning_rate: float,
+    preview_every: int | None = None,
 ) -> Generator[Progress | Picture, None, Tensor]:
     """Raise the value of each picture of the batch.
 
