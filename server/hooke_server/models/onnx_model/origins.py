@@ -109,8 +109,9 @@ def _from_metadata(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> Sour
     calls = _Calls()
     last = {_torch_node(props): index for index, props in enumerate(told)}
     everywhere = {path: kind for props in told for path, kind in _scopes(props)}
+    scopes = _all_scopes(nodes, told)
     for index, (node, props) in enumerate(zip(nodes, told, strict=True)):
-        steps = list(_scopes(props))
+        steps = scopes[index]
         name = _TARGET.search(props.get(_PREFIX + "fx_node", "")[:_TEXT_BYTES])
         # An operation of torch may take several nodes; the last has its value.
         whole = name and last[_torch_node(props)] == index
@@ -120,11 +121,42 @@ def _from_metadata(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> Sour
             normalization = Origin(op=op, calls=calls.enter(steps, op))
             steps = list(_steps_of(node, everywhere)) or steps
             op = op_name(node.op_type)
-            if steps == list(_scopes(props)):
+            if steps == scopes[index]:
                 normalization = None
         origins.append(Origin(op=op, calls=calls.enter(steps, op)))
         folded.append(normalization)
     return Sources(origins, folded)
+
+
+def _all_scopes(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> list[list[Step]]:
+    """The modules around each node.
+
+    Some of the exporter's rewritings tell nothing (those that make a `Split`). Such a
+    node is taken to be in the innermost module that holds all its neighbours.
+    """
+    scopes: list[list[Step] | None] = [
+        list(_scopes(props)) if _PREFIX + "name_scopes" in props else None for props in told
+    ]
+    makers = {name: index for index, node in enumerate(nodes) for name in node.output}
+    readers: dict[str, list[int]] = defaultdict(list)
+    for index, node in enumerate(nodes):
+        for name in node.input:
+            readers[name].append(index)
+    for index, node in enumerate(nodes):
+        if scopes[index] is None:
+            beside = [makers[name] for name in node.input if name in makers]
+            beside += [reader for name in node.output for reader in readers[name]]
+            around = [known for known in map(scopes.__getitem__, beside) if known is not None]
+            scopes[index] = list(_shared(around))
+    return [known or [] for known in scopes]
+
+
+def _shared(around: Sequence[Sequence[Step]]) -> Iterator[Step]:
+    """The steps that all begin with."""
+    for steps in zip(*around, strict=False):
+        if any(step != steps[0] for step in steps):
+            return
+        yield steps[0]
 
 
 def _torch_node(props: dict[str, str]) -> str:
@@ -153,7 +185,7 @@ def _names(text: str) -> list[str]:
 def _steps_of(convolution: Any, everywhere: dict[str, str]) -> Iterator[Step]:
     """The modules around a convolution, by the name of its weight."""
     path, dot, weight = convolution.input[1].rpartition(".")
-    if not dot or weight != "weight" or not re.fullmatch(r"[\w.]+", path):
+    if not dot or weight != "weight" or not re.fullmatch(r"[\w.-]+", path):
         return
     parts = path.split(".")
     for depth in range(1, len(parts)):
@@ -215,8 +247,8 @@ def _class(scope: tuple[str, ...], held: list[tuple[tuple[str, ...], Any]]) -> s
     operators = frozenset(node.op_type for _, node in held) - {"Constant", "Identity"}
     if any(inner != scope for inner, _ in held):
         return "Module"
-    if operators & {"Conv", "ConvTranspose"} and len(operators) == 1:
-        node = next(node for _, node in held if node.op_type in operators)
+    if operators & {"Conv", "ConvTranspose"} and len(operators - {"Pad"}) == 1:
+        node = next(node for _, node in held if node.op_type in {"Conv", "ConvTranspose"})
         kernel = next((a.ints for a in node.attribute if a.name == "kernel_shape"), [0, 0])
         kind = _CONVOLUTION.get(len(kernel) + 2, "Conv2d")
         return kind if node.op_type == "Conv" else kind.replace("Conv", "ConvTranspose")
