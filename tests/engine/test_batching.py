@@ -11,6 +11,7 @@ from small_models import small_model
 from hooke_server.engine.batching import Batcher
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.models.loaders.live import load_live
 
 LAYERS = ("0", "5")
 
@@ -41,7 +42,8 @@ def passes(model):
 
 @pytest.fixture
 def counted(model, passes):
-    return replace(model, runtime=passes)
+    """Its layers were seen to keep samples apart."""
+    return replace(model, runtime=passes, mixes_samples=dict.fromkeys(LAYERS, False))
 
 
 @pytest.fixture
@@ -190,6 +192,65 @@ async def test_who_shared_a_failed_pass_gets_its_error(worker, counted):
     assert [type(answer) for answer in answers] == [FloatingPointError] * 2
     _, (task,) = start(batcher, counted, [1])
     assert await task
+
+
+async def test_the_first_to_meet_are_computed_alone_too(worker, counted, passes, model):
+    fresh = replace(counted, mixes_samples={})
+    batcher = Batcher(worker)
+    for seen in ([3, 1, 2], [3, 1, 2, 3]):
+        async with Busy(worker):
+            inputs, tasks = start(batcher, fresh, [1, 2])
+            await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*tasks)
+        assert passes.batches == seen
+        for x, answer in zip(inputs, answers, strict=True):
+            torch.testing.assert_close(answer["5"], model.forward(("5",), (x,))["5"])
+    assert fresh.mixes_samples == {"0": False, "5": False}
+
+
+async def test_equal_samples_prove_nothing(worker, counted):
+    fresh = replace(counted, mixes_samples={})
+    batcher, x = Batcher(worker), torch.ones(1, 3, 8, 8)
+    async with Busy(worker):
+        tasks = [asyncio.create_task(batcher.forward(fresh, LAYERS, (x,))) for _ in range(2)]
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks)
+    assert fresh.mixes_samples == {}
+
+
+class Centred(torch.nn.Module):
+    """What it says of a sample depends on the whole batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return y - y.mean(0)
+
+
+async def test_clients_of_a_network_that_mixes_samples_do_not_meet(worker):
+    mixing = load_live(Centred(), torch.zeros(1, 4))
+    batcher, layers = Batcher(worker), ("linear", mixing.output_layer)
+    for _ in range(2):
+        async with Busy(worker):
+            _, tasks = start(batcher, mixing, [1, 1, 1], layers=layers, shape=(4,))
+            await asyncio.sleep(0.01)
+        for answer in await asyncio.gather(*tasks):
+            assert answer[mixing.output_layer].abs().max() == 0  # alone, each is the mean
+    assert mixing.mixes_samples == {"linear": False, mixing.output_layer: True}
+
+
+async def test_only_the_one_at_fault_fails(worker, counted, model):
+    batcher = Batcher(worker)
+    good, bad = torch.randn(1, 3, 8, 8), torch.full((1, 3, 8, 8), torch.nan)
+    async with Busy(worker):
+        tasks = [asyncio.create_task(batcher.forward(counted, LAYERS, (x,))) for x in (good, bad)]
+        await asyncio.sleep(0.01)
+    mine, theirs = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(theirs, FloatingPointError)
+    torch.testing.assert_close(mine["5"], model.forward(("5",), (good,))["5"])
 
 
 async def test_a_full_queue_refuses(worker, counted):

@@ -3,6 +3,10 @@
 Nobody waits for company: a request is put in the worker's queue at once, and
 those that can share its pass join it for as long as it stands there. So an idle
 server adds no delay, and a busy one joins the more the busier it is.
+
+A layer may mix the samples of a batch, and nothing in a graph says so for sure. So
+the first requests that meet at a layer are computed alone and together; only where
+both agree do later ones share a pass.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from torch import Tensor
 
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
+from hooke_server.models.parity import TOLERANCE, relative_difference
 
 _Key = tuple[object, ...]
 
@@ -67,11 +72,38 @@ class _Group:
             self._open = False
             return [member for member in self._members if not member.answer.done()]
 
-    def run(self) -> list[tuple[_Member, Values]]:
+    def run(self) -> list[tuple[_Member, Values | Exception]]:
         """The answer of each member; on the compute thread."""
         members = self.take()
-        if len(members) < 2:
-            return [(one, _forward(self.model, self.layers, one.inputs)) for one in members]
+        if len(members) < 2 or _mixing(self.model, self.layers):
+            return [(one, self._alone(one)) for one in members]
+        try:
+            joined = self._joined(members)
+        except Exception:  # one of them may be at fault; the others are not to suffer
+            return [(one, self._alone(one)) for one in members]
+        if all(layer in self.model.mixes_samples for layer in self.layers):
+            return list(zip(members, joined, strict=True))
+        alone = [self._alone(one) for one in members]
+        if _comparable(members):
+            self._compare(alone, joined)
+        return list(zip(members, alone, strict=True))
+
+    def _alone(self, member: _Member) -> Values | Exception:
+        try:
+            return _forward(self.model, self.layers, member.inputs)
+        except Exception as error:  # whatever it is, this one gets it
+            return error
+
+    def _compare(self, alone: Sequence[Values | Exception], joined: Sequence[Values]) -> None:
+        """Remember of each layer whether company changed its values."""
+        pairs = [(a, j) for a, j in zip(alone, joined, strict=True) if isinstance(a, Values)]
+        for layer in self.layers:
+            self.model.mixes_samples[layer] = any(
+                relative_difference({layer: j[layer]}, {layer: a[layer]}) > TOLERANCE
+                for a, j in pairs
+            )
+
+    def _joined(self, members: Sequence[_Member]) -> list[Values]:
         inputs = [torch.cat(parts) for parts in zip(*(m.inputs for m in members), strict=True)]
         joined = _forward(self.model, self.layers, inputs)
         sizes = [member.size for member in members]
@@ -84,7 +116,7 @@ class _Group:
         ]
         for answer in answers:
             answer.seconds = joined.seconds
-        return list(zip(members, answers, strict=True))
+        return answers
 
 
 class Batcher:
@@ -133,7 +165,11 @@ class Batcher:
                 member.answer.set_exception(error)
         else:
             for member, values in answers:
-                if not member.answer.done():
+                if member.answer.done():
+                    continue
+                if isinstance(values, Exception):
+                    member.answer.set_exception(values)
+                else:
                     member.answer.set_result(values)
         finally:
             if self._groups.get(key) is group:
@@ -147,11 +183,27 @@ def _forward(model: Model, layers: Sequence[str], inputs: Sequence[Tensor]) -> V
     return values
 
 
+def _mixing(model: Model, layers: Sequence[str]) -> bool:
+    """Whether any of the layers was seen to mix samples."""
+    return any(model.mixes_samples.get(layer, False) for layer in layers)
+
+
+def _comparable(members: Sequence[_Member]) -> bool:
+    """Whether there are two different samples, so that mixing would show."""
+    first = members[0].inputs
+    return any(
+        not torch.equal(a, b)
+        for other in members[1:]
+        for a, b in zip(first, other.inputs, strict=True)
+    )
+
+
 def _joinable(model: Model, layers: tuple[str, ...], member: _Member) -> bool:
     """Whether samples of different requests can go through together and be told apart."""
     specs = [*model.inputs, *(model.layer(layer).output for layer in layers)]
     return (
         model.fixed_batch is None
+        and not _mixing(model, layers)
         and all(spec.shape[:1] == ("batch",) for spec in specs)
         and all(tensor.ndim and len(tensor) == member.size for tensor in member.inputs)
     )

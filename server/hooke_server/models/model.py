@@ -61,6 +61,8 @@ class Model:
     runtime : computes plain values in place of the graph.
     preprocessing : how a picture becomes the input; None where the input is no picture.
     fixed_batch : the only batch size that the network takes; None: any.
+    mixes_samples : whether a layer's value for one sample depends on the others in its
+        batch, as far as it was seen; filled when requests first share a pass.
     """
 
     source: str
@@ -80,6 +82,7 @@ class Model:
     labels: tuple[str, ...] = ()
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
+    mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
 
     @cached_property

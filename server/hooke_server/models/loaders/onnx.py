@@ -31,11 +31,11 @@ from hooke_server.models.onnx_model.graph import Converted, Opaque, Unconvertibl
 from hooke_server.models.onnx_model.inputs import read_inputs, read_preprocessing
 from hooke_server.models.onnx_model.opaque import Shapes, stand_ins
 from hooke_server.models.onnx_model.origins import read_origins
-from hooke_server.models.onnx_model.parity import relative_difference, takes_batches
 from hooke_server.models.onnx_model.screening import default_opset, screen
 from hooke_server.models.onnx_model.session import OnnxRuntime
 from hooke_server.models.onnx_model.trial import try_onnx
 from hooke_server.models.onnx_model.weights import mark_given, read_weights
+from hooke_server.models.parity import relative_difference, takes_batches
 from hooke_server.models.probe import Probe
 from hooke_server.models.sandbox import run_limited
 from hooke_server.models.sources import Source

@@ -5,5 +5,5 @@ weights, inputs       tensors on the file's memory; what the model takes
 origins, nodes        where a node comes from, and what it says
 graph, opaque         the graph of torch functions, for gradients
 cut, session          ONNX Runtime on the part that is asked for
-trial, parity         whether ONNX Runtime takes the file, and whether the two agree
+trial                 whether ONNX Runtime takes the file
 """

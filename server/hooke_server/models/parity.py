@@ -1,4 +1,4 @@
-"""Whether the graph and ONNX Runtime agree, and whether samples of a batch are independent."""
+"""Whether two engines agree, and whether samples of a batch are independent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hooke_server.errors import HookeError
 Compute = Callable[[Sequence[Tensor]], Mapping[str, Tensor]]
 """A model's outputs by name, from its inputs."""
 
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
+"""Relative difference up to which values count as equal but for rounding."""
 
 
 def relative_difference(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
@@ -47,7 +48,7 @@ def takes_batches(compute: Compute, pair: Sequence[Tensor], batched: Sequence[bo
             if any(value.ndim == 0 or value.shape[0] != 2 for value in together.values()):
                 return False
             mine = {name: value[row : row + 1] for name, value in together.items()}
-            if relative_difference(mine, alone) > _TOLERANCE:
+            if relative_difference(mine, alone) > TOLERANCE:
                 return False
     except (HookeError, RuntimeError, ValueError, IndexError, TypeError):
         return False  # a batch size that is baked in fails in any way
