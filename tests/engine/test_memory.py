@@ -107,3 +107,34 @@ async def test_without_a_limit_nobody_waits():
     budget = Budget()
     async with asyncio.timeout(5), budget.reserve(1 << 60), budget.reserve(1 << 60):
         pass
+
+
+async def test_the_line_has_an_end():
+    budget = Budget(10, line=2)
+    works = [Work(budget, 10) for _ in range(3)]
+    await settle()
+    with pytest.raises(ResourceExhaustedError, match="2 pieces of work wait") as caught:
+        async with budget.reserve(1):
+            pass
+    assert caught.value.reason is Reason.QUEUE_FULL
+    for work in works:
+        work.end.set()
+        await work.task
+    async with budget.reserve(10):
+        pass
+
+
+async def test_nobody_waits_forever_for_one_who_stalls():
+    budget = Budget(10, patience=0.05)
+    stalled = Work(budget, 6)
+    await settle()
+    with pytest.raises(ResourceExhaustedError, match="no memory came free") as caught:
+        async with budget.reserve(5):
+            pass
+    assert caught.value.reason is Reason.QUEUE_FULL
+    async with budget.reserve(4):  # what is free still is
+        pass
+    stalled.end.set()
+    await stalled.task
+    async with budget.reserve(10):
+        pass

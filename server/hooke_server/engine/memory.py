@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 
 from hooke_server.errors import Reason, ResourceExhaustedError
 
+PATIENCE = 60.0
+"""Seconds after which waiting for memory is given up: who holds it may have stalled."""
+
 
 class Budget:
     """A number of bytes that concurrent work shares.
@@ -19,10 +22,16 @@ class Budget:
     Parameters
     ----------
     total : bytes in all; None: without limit.
+    line : requests that may wait at once.
+    patience : seconds that one waits.
     """
 
-    def __init__(self, total: int | None = None) -> None:
+    def __init__(
+        self, total: int | None = None, *, line: int = 256, patience: float = PATIENCE
+    ) -> None:
         self._total = total
+        self._line = line
+        self._patience = patience
         self._held = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -30,7 +39,8 @@ class Budget:
     async def reserve(self, size: int) -> AsyncIterator[None]:
         """Hold `size` bytes inside the block, after waiting until they are free.
 
-        ResourceExhaustedError at once where the whole budget would not do.
+        ResourceExhaustedError at once where the whole budget would not do or too many
+        wait (QUEUE_FULL), and after a while where nothing was given back (QUEUE_FULL).
         """
         if self._total is not None and size > self._total:
             raise ResourceExhaustedError(
@@ -48,9 +58,19 @@ class Budget:
             self._serve()
 
     async def _take(self, size: int) -> None:
+        self._serve()
+        if len(self._waiting) >= self._line:
+            raise self._full(f"{self._line} pieces of work wait for memory already")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
         self._serve()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._turn(size, turn)
+        except TimeoutError:
+            raise self._full(f"no memory came free in {self._patience:g} seconds") from None
+
+    async def _turn(self, size: int, turn: asyncio.Future[None]) -> None:
         try:
             await turn
         except asyncio.CancelledError:
@@ -59,6 +79,11 @@ class Budget:
                 self._held -= size
             self._serve()
             raise
+
+    def _full(self, why: str) -> ResourceExhaustedError:
+        return ResourceExhaustedError(
+            Reason.QUEUE_FULL, f"{why}; try again later", waiting=len(self._waiting)
+        )
 
     def _serve(self) -> None:
         """Give their turn to those first in line, as far as the memory goes."""
