@@ -7,7 +7,7 @@ import grpc
 import pytest
 import torch
 from activation_streams import X, assembled, by_hooks, message
-from serving import ended, serving, told
+from serving import Net, ended, model_of, serving, told
 
 from hooke.v1 import activation_service_pb2 as pb
 from hooke.v1 import activation_service_pb2_grpc, input_pb2, readout_pb2, tensor_pb2
@@ -112,6 +112,35 @@ async def test_a_run_is_answered_before_the_next_is_sent(edge):
         assert frame.result.run == run
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
+
+
+async def answered(call, x):
+    await call.write(inline(x))
+    while not (frame := await call.read()).HasField("result"):
+        pass
+    return frame.result
+
+
+async def test_an_idle_recording_does_not_keep_a_model_from_being_unloaded():
+    seeds = iter([1, 1, 2])
+
+    def load(source):
+        torch.manual_seed(next(seeds))
+        return model_of(Net(), X)
+
+    async with serving({}, load=load) as edge:
+        edge.catalog.add("net", "file")
+        call = edge.activations.RecordActivations()
+        await call.write(configuration("fc"))
+        first = await answered(call, X)
+        async with asyncio.timeout(10):
+            await edge.catalog.unload("net")
+        again = await answered(call, X)  # loads it again
+        assert again.plan_digest == first.plan_digest
+        await edge.catalog.unload("net")
+        assert (await answered(call, X)).plan_digest != first.plan_digest  # another by now
+        await call.done_writing()
+        assert await call.read() is grpc.aio.EOF
 
 
 async def test_an_equal_run_has_an_equal_plan(edge):

@@ -71,7 +71,10 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
     async def RecordActivations(
         self, request_iterator: AsyncIterator[RecordActivationsRequest], context: Any
     ) -> Messages:
-        """Many forward passes; the next request is read when the last was answered."""
+        """Many forward passes; the next request is read when the last was answered.
+
+        Between runs the model is free to be unloaded; the next run loads it again.
+        """
         first = await anext(request_iterator, None)
         if first is None or not first.HasField("configuration"):
             raise order("the first message is not a configuration")
@@ -84,23 +87,32 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         with self._memory.share() as share:
             uploads = Uploads(share)
             async with self._catalog.use(model_id) as model:
-                plan = await asyncio.to_thread(
-                    read_plan, model, configuration.readouts, "configuration.readouts"
-                )
-                async for request in request_iterator:
-                    if not request.HasField("run"):
-                        uploads.add(request)
-                        continue
+                digest, plan = model.digest, await self._plan(model, configuration)
+            del model
+            async for request in request_iterator:
+                if not request.HasField("run"):
+                    uploads.add(request)
+                    continue
+                async with self._catalog.use(model_id) as model:
+                    if model.digest != digest:
+                        digest, plan = model.digest, await self._plan(model, configuration)
                     inputs = await self._inputs(model, request.run.inputs, uploads.take(), share)
                     work = _work(model_id, model, plan, inputs)
                     async with aclosing(self._run(work, plan, inputs, sender, run)) as messages:
                         async for message in messages:
                             yield message
-                    run += 1
-                    # Not while the tensors of the next run come.
-                    del inputs, messages
-                    share.release()
-                uploads.take()
+                run += 1
+                # Not while the tensors of the next run come.
+                del inputs, messages, model, work
+                share.release()
+            uploads.take()
+
+    async def _plan(
+        self, model: Model, configuration: activation_service_pb2.RecordingConfiguration
+    ) -> ReadPlan:
+        return await asyncio.to_thread(
+            read_plan, model, configuration.readouts, "configuration.readouts"
+        )
 
     async def _inputs(
         self,
