@@ -21,6 +21,28 @@ def module():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
 
 
+def test_training_changes_the_digests(module):
+    x = np.ones((1, 3, 8, 8), np.float32)
+    with (
+        hooke_server.serve(module, EXAMPLE, name="net") as serving,
+        hooke.connect(serving.address) as client,
+    ):
+
+        def digests():
+            result = client.activations("net", x, layers=["0"]).result
+            assert result.provenance.models[0].digest == client.model("net").digest
+            return client.model("net").digest, result.plan_digest
+
+        before = digests()
+        assert digests() == before
+        with torch.no_grad():
+            module[0].weight.add_(1)
+        changed = digests()
+        assert not set(changed) & set(before)
+        module.train()(EXAMPLE + 1)  # the running statistics
+        assert not set(digests()) & {*before, *changed}
+
+
 def test_importing_does_nothing():
     code = "import sys, hooke_server; print(sorted({'torch', 'grpc', 'hooke'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

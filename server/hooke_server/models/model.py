@@ -4,7 +4,8 @@
     model.forward(["layer1"], inputs)  values without gradients, the quickest exact way
     model.probe(["layer1"])(*inputs)   values with gradients: a pure function
 
-A `Model` never changes and is never hooked, so any number of threads may use it.
+A `Model` is never hooked, and nothing here changes it, so any number of threads may use
+it; the weights of a live one may be trained meanwhile.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Model:
     Attributes
     ----------
     source : what it was loaded from, as asked for; never a path.
-    digest : `sha256:` of graph and weights.
+    digest : `sha256:` of graph and weights, as they were when the model was read.
     graph : the functional graph; None where it could not be had, and `obstacle` says why.
     layers : every layer by id, in the order in which they run.
     output_layer : id of the layer that yields the first output.
@@ -84,6 +85,22 @@ class Model:
     notes: tuple[str, ...] = ()
     mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
+    _changes_when_read: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_changes_when_read", self._changes())
+
+    def _changes(self) -> int:
+        """How often the weights were changed in place, as torch counts it."""
+        tensors = [*self.weights.values()]
+        tensors += [] if self.graph is None else self.graph.module.buffers()
+        return sum(0 if tensor.is_inference() else tensor._version for tensor in tensors)
+
+    @property
+    def state_digest(self) -> str:
+        """The digest; another one after each change of a live module's weights."""
+        changes = self._changes() - self._changes_when_read
+        return f"{self.digest}+{changes}" if changes else self.digest
 
     @cached_property
     def parameter_count(self) -> int:

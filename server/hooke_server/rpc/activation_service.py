@@ -144,7 +144,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
 
 
 def _work(model_id: str, model: Model, plan: ReadPlan, inputs: Inputs) -> Work:
-    content = "\0".join((model.digest, plan.digest, inputs.digest))
+    content = "\0".join((model.state_digest, plan.digest, inputs.digest))
     return Work(
         model_id=model_id,
         model=model,

@@ -162,7 +162,7 @@ class Technique:
         return Plan(
             technique=self.name,
             model=model_name,
-            model_digest=model.digest,
+            model_digest=model.state_digest,
             sites=tuple(sites),
             parameters=tuple(values.items()),
             seed=seed,

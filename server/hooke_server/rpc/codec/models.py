@@ -34,7 +34,7 @@ def model_message(entry: Entry) -> model_service_pb2.Model:
 def _loaded(model_id: str, model: Model) -> model_service_pb2.Model:
     message = model_service_pb2.Model(
         format=model_service_pb2.ModelFormat.Value(f"MODEL_FORMAT_{model.format.upper()}"),
-        digest=model.digest,
+        digest=model.state_digest,
         inputs=map(spec_message, model.inputs),
         outputs=map(spec_message, model.outputs),
         class_labels=model.labels,

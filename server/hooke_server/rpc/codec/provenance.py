@@ -49,7 +49,7 @@ def provenance(work: Work) -> frame_pb2.Provenance:
         models=[
             frame_pb2.ModelProvenance(
                 name=model_name(work.model_id),
-                digest=work.model.digest,
+                digest=work.model.state_digest,
                 device=str(work.model.device),
                 parity_error=work.model.parity_error if work.uses_graph else None,
             )
