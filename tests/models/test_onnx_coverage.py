@@ -29,6 +29,9 @@ TIMM = """
     efficientformer_l1 repvit_m0_9 swin_tiny_patch4_window7_224
 """.split()  # noqa: SIM905
 
+NAMES_LOST = {("timm:poolformer_s12", "torchscript")}
+"""The older exporter calls `head.fc` only `fc`, where `head` itself is not called."""
+
 MATRIX = [
     *(f"torchvision:{name}" for name in TORCHVISION),
     *(f"timm:{name}" for name in TIMM),
@@ -69,7 +72,10 @@ def test_every_module_equals_an_independent_capture(tmp_path, source, exporter):
     weighted = {
         i
         for i, layer in twin.layers.items()
-        if layer.macs and layer.module_class and not any(name in i for name in constant)
+        if layer.macs and layer.module_class and "@" not in i
+        if not any(name in i for name in constant)
     }
+    if (source, exporter) in NAMES_LOST:
+        weighted -= {"head", "head.fc"}
     assert weighted <= {*compared, *reshaped, *folded}
     assert model.obstacle == ""
