@@ -26,21 +26,46 @@ from hooke.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from hooke.frames import Estimate, Frame, Picture, Progress, Provenance, Result, Tensor
+from hooke.frames import Checkpoint, Estimate, Frame, Picture, Progress, Provenance, Result, Tensor
+from hooke.places import Location
 from hooke.readout import FeatureMaps, Histogram, Quantiles, Readout, TopK
-from hooke.techniques import FeatureVisualization
+from hooke.techniques import (
+    Accentuation,
+    ActivationGrid,
+    Caricature,
+    ChannelAttribution,
+    Comparison,
+    DeepDream,
+    FeatureInversion,
+    FeatureVisualization,
+    NeuronGroups,
+    SemanticDictionary,
+    SpatialAttribution,
+    StyleTransfer,
+    TuningCurves,
+    WeightPictures,
+)
 from hooke.values import Layer, Model, Preprocessing, Technique, TensorSpec, WeightSummary
 from hooke.version import __version__
+from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Accentuation",
+    "ActivationGrid",
     "Activations",
     "AlreadyExistsError",
     "CancelledError",
+    "Caricature",
+    "ChannelAttribution",
+    "Checkpoint",
     "Client",
+    "Comparison",
     "DataLossError",
     "DeadlineExceededError",
+    "DeepDream",
     "Estimate",
     "FailedPreconditionError",
+    "FeatureInversion",
     "FeatureMaps",
     "FeatureVisualization",
     "Frame",
@@ -49,7 +74,9 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "Layer",
+    "Location",
     "Model",
+    "NeuronGroups",
     "NotFoundError",
     "OutOfRangeError",
     "PermissionDeniedError",
@@ -61,11 +88,17 @@ __all__ = [
     "Readout",
     "ResourceExhaustedError",
     "Result",
+    "SemanticDictionary",
+    "SpatialAttribution",
+    "SpriteSheet",
+    "StyleTransfer",
     "Technique",
     "Tensor",
     "TensorSpec",
     "TopK",
+    "TuningCurves",
     "UnavailableError",
+    "WeightPictures",
     "WeightSummary",
     "__version__",
     "connect",

@@ -12,16 +12,17 @@ from hooke.errors import DataLossError
 from hooke.frames import Estimate, Frame, Picture, Result
 from hooke.inputs import INLINE_BYTES, Inputs, Prepared, inline, prepare, size
 from hooke.messages import layer_name, listed, model_name, number
-from hooke.places import Place, locations
-from hooke.readout import IMAGE_FORMAT, Readout, ReadoutOptions, readouts
+from hooke.places import Place, location_message, place_locations
+from hooke.readout import Readout, ReadoutOptions, readouts
 from hooke.recording import Recording
-from hooke.techniques import FeatureVisualization, Lens, set_technique
+from hooke.techniques import Lens
 from hooke.v1 import activation_service_pb2 as activation
 from hooke.v1 import model_service_pb2 as pb
-from hooke.v1 import readout_pb2, technique_service_pb2, visualization_service_pb2
+from hooke.v1 import readout_pb2, technique_service_pb2
 from hooke.v1.model_service_pb2_grpc import ModelServiceStub
 from hooke.v1.technique_service_pb2_grpc import TechniqueServiceStub
 from hooke.values import Layer, Model, Technique, WeightSummary
+from hooke.visualization import VisualizeOptions, visualize_request
 
 DEFAULT_ADDRESS = "localhost:50051"
 
@@ -223,8 +224,8 @@ class Client:
         if kind:
             request.kind = number(_TECHNIQUE_KIND, kind, "kind")
         if model is not None:
-            [location] = locations(model, **place)
-            request.location.CopyFrom(location)
+            [location] = place_locations(**place)
+            request.location.CopyFrom(location_message(location, model))
         found = []
         while True:
             page = self._connection.unary(self._techniques.ListTechniques, request)
@@ -238,44 +239,39 @@ class Client:
         model: str,
         *,
         technique: Lens | None = None,
-        seed: int = 0,
-        preview_every: int | None = None,
-        format: str | None = None,  # noqa: A002  # the contract's word
-        **place: Unpack[Place],
+        **options: Unpack[VisualizeOptions],
     ) -> Generator[Frame, None, None]:
         """Pictures of what places respond to, as they are made; closing it stops the work.
 
-        Yields `Progress`, previews and a finished `Picture` for each place, then a `Result`.
+        Yields a `Checkpoint` where the work can go on later, `Progress`, previews, finished
+        `Picture`s and `Tensor`s of each item, and last a `Result`.
 
         Parameters
         ----------
         technique : how; by default feature visualization with the server's defaults.
-        seed : of every random choice; the same gives the same pictures.
-        preview_every : a preview each so many steps; None: no previews.
-        format : `png`, `jpeg` or `webp`; by default previews as JPEG, the rest as PNG.
-        place : layer, unit, label, position; see `Place`.
+        options : layer, unit, label, position or objective; seed, previews, format,
+            sprite sheet, time budget, resume_from; see `VisualizeOptions`.
         """
-        request = visualization_service_pb2.VisualizeRequest(
-            locations=locations(model, **place), seed=seed, preview_every=preview_every
-        )
-        set_technique(request, technique or FeatureVisualization())
-        if format:
-            request.format = number(IMAGE_FORMAT, format, "format")
-        return self._connection.compute(request)
+        return self._connection.compute(visualize_request(model, technique, options))
 
     def picture(
-        self,
-        model: str,
-        *,
-        technique: Lens | None = None,
-        seed: int = 0,
-        format: str | None = None,  # noqa: A002  # the contract's word
-        **place: Unpack[Place],
+        self, model: str, *, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
     ) -> Picture:
-        """The finished picture of one place; `visualize` shows it on its way."""
-        frames = self.visualize(model, technique=technique, seed=seed, format=format, **place)
-        [picture] = [each for each in frames if isinstance(each, Picture) and each.final]
-        return picture
+        """The finished picture of one place, or a sprite sheet; `visualize` shows it on its way."""
+        frames = self.visualize(model, technique=technique, **options)
+        pictures = [each for each in frames if isinstance(each, Picture) and each.final]
+        if len(pictures) != 1:
+            names = ", ".join(dict.fromkeys(each.name for each in pictures))
+            raise ValueError(f"this made {len(pictures)} pictures ({names}); use visualize()")
+        return pictures[0]
+
+    def visualization_estimate(
+        self, model: str, *, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
+    ) -> Estimate:
+        """What `visualize` would cost; everything is checked and nothing computed."""
+        request = visualize_request(model, technique, options)
+        request.validate_only = True
+        return _estimate(self._connection.compute(request))
 
 
 def _estimate(frames: Iterable[Frame]) -> Estimate:

@@ -1,4 +1,4 @@
-"""What a call that computes yields: `Progress | Picture | Tensor | Result`.
+"""What a call that computes yields: `Checkpoint | Progress | Picture | Tensor | Result`.
 
 A `Result` is the last frame of a piece of work; see `hooke.v1.Frame`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hooke.messages import copy, layer_id, model_id
-from hooke.v1 import frame_pb2, image_pb2
+from hooke.v1 import frame_pb2, image_pb2, location_pb2
 
 SUFFIXES = (".png", ".jpg", ".webp")
 """Of the files that pictures come as."""
@@ -31,6 +31,8 @@ class Progress:
     remaining: float = 0.0
     steps_per_second: float = 0.0
     message: str = ""
+    items_done: int = 0
+    total_items: int = 0
 
     @classmethod
     def read(cls, message: frame_pb2.Progress) -> Progress:
@@ -41,8 +43,47 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Says that the work can go on if it is stopped: give `id` to `resume_from`.
+
+    `time_to_live` is in seconds.
+    """
+
+    id: str
+    step: int
+    time_to_live: float
+
+    @classmethod
+    def read(cls, message: frame_pb2.Checkpoint) -> Checkpoint:
+        """The value of a message."""
+        return copy(cls, message, time_to_live=message.time_to_live.ToTimedelta().total_seconds())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """Part of a picture that holds many, in pixels, and what it shows."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    layer: str
+    unit: int | None = None
+    position: tuple[int, ...] = ()
+    item: int = 0
+    sample: int | None = None
+    objective: float | None = None
+    caption: str = ""
+
+    @classmethod
+    def read(cls, message: image_pb2.Tile) -> Tile:
+        """The value of a message."""
+        return copy(cls, message, **_place(message.location))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture that the server made, of a layer, a unit or a neuron.
+    """A picture that the server made, of a layer, a unit or a neuron, or of many.
 
     `item` counts the places or readouts that were asked for, `sample` the samples of the
     input. `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
@@ -61,19 +102,18 @@ class Picture:
     caption: str = ""
     item: int = 0
     sample: int | None = None
+    tiles: tuple[Tile, ...] = field(default=(), repr=False)
     data: bytes = field(default=b"", repr=False)
 
     @classmethod
     def read(cls, message: image_pb2.Picture) -> Picture:
         """The value of a message."""
-        place = message.location
         return copy(
             cls,
             message,
             final=message.role == image_pb2.PICTURE_ROLE_FINAL,
-            layer=layer_id(place.layer),
-            unit=place.unit if place.HasField("unit") else None,
-            position=tuple(place.position.indices),
+            tiles=tuple(map(Tile.read, message.tiles)),
+            **_place(message.location),
         )
 
     @property
@@ -129,6 +169,7 @@ class Estimate:
     macs: int
     tensor_bytes: int
     layer_ids: tuple[str, ...] = ()
+    batch_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +199,10 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The work is done. `duration` is in seconds; `metrics` sum the work up."""
+    """The work is done. `duration` is in seconds; `metrics` sum the work up.
+
+    `outcome` is `COMPLETE`, or `TIME_BUDGET` where the time was used up before.
+    """
 
     plan_digest: str
     provenance: Provenance
@@ -168,6 +212,7 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
     run: int = 0
     estimate: Estimate | None = None
+    outcome: str = ""
 
     @classmethod
     def read(cls, message: frame_pb2.Result) -> Result:
@@ -191,4 +236,12 @@ class Result:
         )
 
 
-Frame = Progress | Picture | Tensor | Result
+Frame = Checkpoint | Progress | Picture | Tensor | Result
+
+
+def _place(location: location_pb2.Location) -> dict[str, Any]:
+    return {
+        "layer": layer_id(location.layer),
+        "unit": location.unit if location.HasField("unit") else None,
+        "position": tuple(location.position.indices),
+    }

@@ -36,6 +36,12 @@ MESSAGE_BYTES = 4 * 1024 * 1024 - 1024
 INLINE_BYTES = 7 * MESSAGE_BYTES // 8
 """Inputs up to this size travel in the request itself; the rest of it is for readouts."""
 
+PICTURE_BYTES = MESSAGE_BYTES // 4
+"""Size of the largest file of a picture to visualize with; a request may hold several."""
+
+PICTURE_EDGE = 1024
+"""Pixels along the longest edge of a picture that is scaled down."""
+
 Inputs = Any
 """One of the values above."""
 
@@ -146,6 +152,20 @@ def _array(array: np.ndarray) -> list[bytes] | np.ndarray:
         f"a uint8 array is a picture [h, w, 3] or [h, w], or a batch [n, h, w, 3], not"
         f" {list(array.shape)}; wrap it in hooke.Tensor(value=array) if it is the model's input"
     )
+
+
+def picture_file(value: Any) -> bytes:
+    """A single picture's file; one that is too large for a request is scaled down."""
+    files = _prepare(value)
+    if not isinstance(files, list) or len(files) != 1:
+        raise TypeError("give one picture: a path, bytes, a Pillow image or an array of uint8")
+    if len(files[0]) <= PICTURE_BYTES:
+        return files[0]
+    picture = _pillow().open(io.BytesIO(files[0])).convert("RGB")
+    picture.thumbnail((PICTURE_EDGE, PICTURE_EDGE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
 
 def _is_pillow(value: Any) -> bool:

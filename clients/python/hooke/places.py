@@ -3,43 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 from hooke.messages import layer_name, listed, model_name
-from hooke.v1.location_pb2 import Location, Position
+from hooke.v1 import location_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place: a layer, a unit of it, or a neuron.
+
+    Parameters
+    ----------
+    layer : a layer's id; None: the layer that yields the model's first output.
+    unit : a unit of it.
+    label : a class of the model; only at its output.
+    position : indices of a neuron, for an image row and column.
+    model : where it is not that of the call.
+    """
+
+    layer: str | None = None
+    unit: int | None = None
+    label: str | None = None
+    position: Sequence[int] = ()
+    model: str | None = None
 
 
 class Place(TypedDict, total=False):
     """Where a technique is pointed at, as keyword arguments.
 
     layer : a layer's id; left out, the layer that yields the model's first output.
-    unit : a unit of it, or several, each for itself.
+    unit : a unit of it, or several, each for itself, or "all".
     label : a class of the model, or several; only at its output.
     position : indices of a neuron, for an image row and column.
     """
 
     layer: str
-    unit: int | Sequence[int]
+    unit: int | Sequence[int] | str
     label: str | Sequence[str]
     position: Sequence[int]
 
 
-def locations(
-    model: str,
+def place_locations(
     *,
     layer: str | None = None,
-    unit: int | Sequence[int] | None = None,
+    unit: int | Sequence[int] | str | None = None,
     label: str | Sequence[str] | None = None,
     position: Sequence[int] = (),
 ) -> list[Location]:
-    """One message for each unit or label; the whole layer where there is neither."""
+    """One place for each unit or label; the whole layer where there is neither."""
     if unit is not None and label is not None:
         raise ValueError("a place has a unit or a label, not both")
-    where = Position(indices=position) if len(position) else None
-    name = model_name(model) if layer is None else layer_name(model, layer)
+    if isinstance(unit, str):
+        raise TypeError(f"unit is a number or several, not {unit!r}")
     if label is not None:
-        return [Location(layer=name, label=each, position=where) for each in listed(label)]
+        return [Location(layer, label=each, position=position) for each in listed(label)]
     if unit is None:
-        return [Location(layer=name, position=where)]
+        return [Location(layer, position=position)]
     units = unit if isinstance(unit, Iterable) else [unit]
-    return [Location(layer=name, unit=each, position=where) for each in units]
+    return [Location(layer, unit=each, position=position) for each in units]
+
+
+def location_message(place: Location, model: str) -> pb.Location:
+    """The message of a place, in that model where it names none."""
+    model = place.model or model
+    message = pb.Location(
+        layer=model_name(model) if place.layer is None else layer_name(model, place.layer)
+    )
+    if len(place.position):
+        message.position.indices.extend(place.position)
+    if place.unit is not None:
+        message.unit = place.unit
+    elif place.label is not None:
+        message.label = place.label
+    return message

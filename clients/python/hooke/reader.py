@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from hooke.errors import DataLossError
-from hooke.frames import Frame, Picture, Progress, Result, Tensor
+from hooke.frames import Checkpoint, Frame, Picture, Progress, Result, Tensor
 from hooke.tensors import Assembly, Chunk, Parser
 from hooke.v1 import frame_pb2, model_service_pb2, tensor_pb2
 from hooke.values import WeightSummary
@@ -81,6 +81,8 @@ def read_frames(
 
 def _frame(message: frame_pb2.Frame, reader: TensorReader) -> Frame | None:
     match message.WhichOneof("content"):
+        case "checkpoint":
+            return Checkpoint.read(message.checkpoint)
         case "progress":
             return Progress.read(message.progress)
         case "picture":

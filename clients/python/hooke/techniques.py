@@ -1,62 +1,325 @@
 """Techniques with their parameters, one class for each message of the contract.
 
-A parameter that is left None takes the server's default, which
-`Client.techniques()` tells.
+    FeatureVisualization(steps=256, image=Image(storage=FixedMagnitude()), pictures=4)
+    Caricature(photograph="dog.jpg", size=224)
+
+A parameter that is left None takes the server's default, which `Client.techniques()` tells.
+Those of `Ascent`, how pictures are optimized, are parameters of each technique that does.
+Pictures are given as a path, a file's bytes, a Pillow image or an array, places as a `Location`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from hooke.messages import number
+from hooke.objectives import Algebra, Photograph
+from hooke.places import Location
 from hooke.v1 import visualization_service_pb2 as pb
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureVisualization:
-    """The input that a channel, a neuron or a class responds to most; gradient ascent.
+class PixelImage:
+    """The pixels themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FourierImage:
+    """Fourier coefficients, each divided by its frequency to a power."""
+
+    decay_power: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaplacianPyramid:
+    """Pictures of several sizes, added."""
+
+    levels: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternNetwork:
+    """A small network from coordinates to colours (CPPN)."""
+
+    layers: int | None = None
+    units: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedMagnitude:
+    """Phases, with the magnitudes of natural pictures (MACO)."""
+
+
+Storage = PixelImage | FourierImage | LaplacianPyramid | PatternNetwork | FixedMagnitude
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageParameterization:
+    """How pictures that are optimized are stored.
+
+    Parameters
+    ----------
+    storage : the coordinates.
+    decorrelate_colors : colours in which those of natural pictures are uncorrelated.
+    alpha : with an opacity.
+    shared_factors : smaller pictures that all of an item share.
+    start : a picture to start from.
+    deviation : of the noise that is started from.
+    """
+
+    storage: Storage | None = None
+    decorrelate_colors: bool | None = None
+    alpha: bool | None = None
+    shared_factors: Sequence[int] = ()
+    start: Photograph | None = None
+    deviation: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pad:
+    """A border."""
+
+    width: int
+    value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jitter:
+    """A window that is smaller by some pixels, anywhere."""
+
+    pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Resized by one of the factors."""
+
+    factors: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotate:
+    """Turned by one of the angles, counterclockwise."""
+
+    degrees: Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A random square part, enlarged; edges as shares of the picture's."""
+
+    smallest: float
+    largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Normal noise of a standard deviation."""
+
+    deviation: float
+
+
+Transform = Pad | Jitter | Scale | Rotate | Crop | Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformSequence:
+    """Random changes before each look at a picture; without any it is seen as it is."""
+
+    transforms: Sequence[Transform] = ()
+    copies: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent:
+    """How pictures are optimized.
 
     Parameters
     ----------
     steps : optimization steps.
-    size : edge of the square picture in pixels.
-    learning_rate : step width of Adam.
-    parameterization : how the picture is stored: `fourier` or `pixel`.
-    decorrelate : store colours where those of natural pictures are uncorrelated.
-    transforms : pad, jitter, scale, rotate before each pass.
-    negative : look for the least response instead.
+    size : longer edge of the picture in pixels.
+    learning_rate : step width.
+    optimizer : `adam`, `nadam`, or `cma_es` without gradients.
+    image : how the pictures are stored.
+    transforms : what they have to survive.
+    penalty : added to the objective; usually with negative weights.
+    precision : `full`, `bfloat16`, or `quicker`.
     """
 
     steps: int | None = None
     size: int | None = None
     learning_rate: float | None = None
-    parameterization: str | None = None
-    decorrelate: bool | None = None
-    transforms: bool | None = None
-    negative: bool | None = None
+    optimizer: str | None = None
+    image: ImageParameterization | None = None
+    transforms: TransformSequence | None = None
+    penalty: Algebra | None = None
+    precision: str | None = None
 
 
-Lens = FeatureVisualization
+@dataclass(frozen=True, kw_only=True)
+class FeatureVisualization(Ascent):
+    """The input that a channel, a neuron or a class responds to most.
+
+    Parameters
+    ----------
+    sign : `positive`, `negative` for the least response, or `both`.
+    pictures : of each item.
+    diversity : how much they shall differ, as a share of the unit's response.
+    """
+
+    sign: str | None = None
+    pictures: int | None = None
+    diversity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepDream(Ascent):
+    """A whole layer, made as strong as can be; from noise, or from `image.start`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caricature(Ascent):
+    """What a layer sees in a photograph, exaggerated."""
+
+    photograph: Photograph
+    cosine_power: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureInversion(Ascent):
+    """What a layer keeps of a photograph."""
+
+    photograph: Photograph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accentuation(Ascent):
+    """What in a photograph a unit responds to, made stronger.
+
+    Parameters
+    ----------
+    faithfulness : how much the picture has to stay like the photograph.
+    anchor : the layer at which it has to.
+    """
+
+    photograph: Photograph
+    faithfulness: float | None = None
+    anchor: Location | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleTransfer(Ascent):
+    """The things of one picture in the manner of another."""
+
+    content: Photograph
+    style: Photograph
+    style_locations: Sequence[Location] = ()
+    style_weight: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationGrid(Ascent):
+    """What a layer sees at each place of a photograph.
+
+    Parameters
+    ----------
+    cells : most tiles along an edge.
+    cosine_power : larger: rather in exactly the activations' direction.
+    """
+
+    photograph: Photograph
+    cells: int | None = None
+    cosine_power: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronGroups(Ascent):
+    """What groups of units see in a photograph."""
+
+    photograph: Photograph
+    groups: int | None = None
+    cosine_power: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticDictionary(Ascent):
+    """Which units see what at each place of a photograph.
+
+    Parameters
+    ----------
+    units : at each place.
+    icons : most different units.
+    cells : most places along an edge.
+    """
+
+    photograph: Photograph
+    units: int | None = None
+    icons: int | None = None
+    cells: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialAttribution:
+    """Which places of a photograph speak for an answer; by default the strongest."""
+
+    photograph: Photograph
+    target: Location | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelAttribution(Ascent):
+    """Which units speak for an answer; `units` for and as many against."""
+
+    photograph: Photograph
+    target: Location | None = None
+    units: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningCurves:
+    """How units respond to families of stimuli: `line`, `curve`, `color`, `frequency`, ..."""
+
+    families: Sequence[str] = ()
+    resolution: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightPictures:
+    """Weights as pictures: filters, or with `source` those expanded between two layers."""
+
+    source: Location | None = None
+    source_units: int | None = None
+    tile_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Ascent):
+    """Two units side by side, of one model or of two."""
+
+    other: Location
+
+
+Lens = (
+    FeatureVisualization
+    | DeepDream
+    | Caricature
+    | FeatureInversion
+    | Accentuation
+    | StyleTransfer
+    | ActivationGrid
+    | NeuronGroups
+    | SemanticDictionary
+    | SpatialAttribution
+    | ChannelAttribution
+    | TuningCurves
+    | WeightPictures
+    | Comparison
+)
 """A technique with its parameters; any of the classes above."""
 
-LENSES: dict[str, type[Lens]] = {"feature_visualization": FeatureVisualization}
+LENSES: dict[str, type[Lens]] = {
+    field.name: globals()[field.message_type.name]
+    for field in pb.VisualizeRequest.DESCRIPTOR.oneofs_by_name["technique"].fields
+    if field.message_type
+}
 """The classes by the names of their techniques."""
-
-
-def set_technique(request: pb.VisualizeRequest, technique: Lens) -> None:
-    """Put a technique into a request: its class and fields are named as in the contract."""
-    kind = type(technique).__name__
-    [member] = [
-        field
-        for field in request.DESCRIPTOR.oneofs_by_name["technique"].fields
-        if field.message_type and field.message_type.name == kind
-    ]
-    message = getattr(request, member.name)
-    message.SetInParent()
-    for field in fields(technique):
-        value = getattr(technique, field.name)
-        if value is None:
-            continue
-        if choices := message.DESCRIPTOR.fields_by_name[field.name].enum_type:
-            value = number(choices, value, field.name)
-        setattr(message, field.name, value)

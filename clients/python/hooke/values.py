@@ -6,7 +6,9 @@ Extents are numbers, or names where they are dynamic (`"batch"`).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -181,21 +183,31 @@ class WeightSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of a technique: type, default, and bounds or choices."""
+    """A parameter of a technique: type, default, and bounds, choices or parts (`fields`)."""
 
     name: str
     type: str
     description: str
-    default: int | float | bool | str | None
+    default: Any
     minimum: float | None
     maximum: float | None
     choices: tuple[str, ...]
+    repeated: bool
+    fields: tuple[Parameter, ...]
+    required: bool
 
     @classmethod
     def read(cls, message: technique_service_pb2.TechniqueParameter) -> Parameter:
         """The value of a message."""
         kind = message.default_value.WhichOneof("value")
-        return copy(cls, message, default=getattr(message.default_value, kind) if kind else None)
+        default = getattr(message.default_value, kind) if kind else None
+        return copy(
+            cls,
+            message,
+            default=json.loads(str(default)) if kind == "json" else default,
+            fields=tuple(map(Parameter.read, message.fields)),
+            required=kind is None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +220,7 @@ class Technique:
     source: str
     kind: str
     parameters: tuple[Parameter, ...]
+    takes_objectives: bool
     applicable: bool | None
     obstacle: str
 

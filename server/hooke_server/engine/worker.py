@@ -41,6 +41,7 @@ class Worker:
 
     def __init__(self, *, queue_size: int = 256, memory: int | None = None) -> None:
         self._queue_size = queue_size
+        self.memory = memory
         self._budget = Budget(memory, line=queue_size)
         self._turns: set[Future[Any]] = set()
         self._pulls: set[_Pull[Any]] = set()

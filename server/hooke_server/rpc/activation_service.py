@@ -16,6 +16,7 @@ from hooke_server.engine.batching import Batcher
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
+from hooke_server.rpc.codec.frames import Preparation
 from hooke_server.rpc.codec.inputs import (
     Inputs,
     ModelInput,
@@ -23,7 +24,6 @@ from hooke_server.rpc.codec.inputs import (
     held_bytes,
     read_inputs,
 )
-from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
@@ -36,7 +36,6 @@ from hooke_server.rpc.work import streamed
 from hooke_server.techniques.activation_cost import estimate
 from hooke_server.techniques.activations import activation_frames
 from hooke_server.techniques.readouts import ReadPlan
-from hooke_server.techniques.technique import Site
 
 StreamActivationsRequest = activation_service_pb2.StreamActivationsRequest
 Messages = AsyncGenerator[frame_pb2.Frame, None]
@@ -133,11 +132,13 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         sender: Sender[frame_pb2.Frame],
         run: int = 0,
     ) -> Messages:
-        cost = estimate(work.model, plan, inputs.batch)
+        [(_, model)] = work.models
+        cost = estimate(model, plan, inputs.batch)
         async with self._worker.reserve(cost.memory_bytes):
-            values = await self._batcher.forward(work.model, plan.layers, inputs.tensors)
+            values = await self._batcher.forward(model, plan.layers, inputs.tensors)
             frames = partial(activation_frames, values, plan)
-            messages = streamed(self._worker, work, frames, sender, run=run, seconds=values.seconds)
+            preparation = Preparation(work, run=run, seconds=values.seconds)
+            messages = streamed(self._worker, preparation, frames, sender)
             async with aclosing(messages):
                 async for message in messages:
                     yield message
@@ -146,9 +147,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
 def _work(model_id: str, model: Model, plan: ReadPlan, inputs: Inputs) -> Work:
     content = "\0".join((model.state_digest, plan.digest, inputs.digest))
     return Work(
-        model_id=model_id,
-        model=model,
+        models=[(model_id, model)],
         digest=f"sha256:{hashlib.sha256(content.encode()).hexdigest()}",
-        locations=[location_message(model_id, Site(layer=layer)) for layer in plan.layers],
         uses_graph=model.runtime is None,
     )

@@ -18,6 +18,7 @@ from hooke.v1 import (
 )
 from hooke_server.engine.batching import Batcher
 from hooke_server.engine.catalog import Catalog
+from hooke_server.engine.states import States
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.activation_service import ActivationService
 from hooke_server.rpc.interceptors import Edge
@@ -68,7 +69,7 @@ def build_server(
         TechniqueService(catalog), server
     )
     visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server(
-        VisualizationService(catalog, worker), server
+        VisualizationService(catalog, worker, States()), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     _add_reflection(server)

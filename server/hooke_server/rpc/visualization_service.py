@@ -3,86 +3,168 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
 
 from hooke.v1 import frame_pb2, visualization_service_pb2, visualization_service_pb2_grpc
 from hooke_server.engine.catalog import Catalog
+from hooke_server.engine.states import Held, States
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import InvalidArgumentError, Reason
-from hooke_server.rpc.codec.frames import read_format
-from hooke_server.rpc.codec.locations import location_message, model_of, read_site
+from hooke_server.rpc.codec.frames import Preparation, duration, read_format
+from hooke_server.rpc.codec.items import Places, model_ids
 from hooke_server.rpc.codec.provenance import Work, estimate_result
-from hooke_server.rpc.codec.techniques import read_technique
+from hooke_server.rpc.codec.techniques import (
+    chosen_technique,
+    read_items,
+    read_message,
+    read_technique,
+)
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
-from hooke_server.techniques.technique import all_techniques
+from hooke_server.techniques.frames import Frames
+from hooke_server.techniques.parameters import check_all, message_fields
+from hooke_server.techniques.sheets import SpriteSheet, as_sheet
+from hooke_server.techniques.technique import Control, Plan, Previews, Technique, all_techniques
 
 VisualizeRequest = visualization_service_pb2.VisualizeRequest
+Messages = AsyncGenerator[frame_pb2.Frame, None]
+
+MAX_PREVIEW_STEPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A checked request, ready to run."""
+
+    technique: Technique
+    plan: Plan
+    places: Places
+    work: Work
+    sheet: SpriteSheet | None
+    seconds: float | None
+    resume_from: str
 
 
 class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceServicer):
     """The servicer."""
 
-    def __init__(self, catalog: Catalog, worker: Worker) -> None:
+    def __init__(self, catalog: Catalog, worker: Worker, states: States) -> None:
         self._catalog = catalog
         self._worker = worker
+        self._states = states
         self._techniques = all_techniques()
 
-    async def Visualize(
-        self, request: VisualizeRequest, context: Any
-    ) -> AsyncGenerator[frame_pb2.Frame, None]:
+    async def Visualize(self, request: VisualizeRequest, context: Any) -> Messages:
         """Bind the request to a plan, then run it."""
-        model_id = _one_model(request)
-        name, given = read_technique(request)
-        technique = self._techniques.find(name)
+        technique = self._techniques.find(chosen_technique(request))
         sender = Sender(frame_pb2.Frame)
-        async with self._catalog.use(model_id) as model:
-            sites = [
-                read_site(model, location, f"locations[{index}]")
-                for index, location in enumerate(request.locations)
-            ]
-            plan = technique.bind(
-                model,
-                model_id,
-                sites,
-                given,
-                seed=request.seed,
-                preview_every=optional(request, "preview_every"),
-            )
-            work = Work(
-                model_id=model_id,
-                model=model,
-                digest=plan.digest,
-                technique=plan.technique,
-                parameters_json=plan.parameters_json,
-                seed=plan.seed,
-                locations=[location_message(model_id, site) for site in plan.sites],
-                image_format=read_format(request.format, "format"),
-            )
-            # It may try the model at the size asked for, which takes as long as a step.
-            cost = await self._worker.call(technique.estimate, model, plan)
+        names = model_ids(request)
+        if not names:
+            raise _invalid("items must name at least one layer of a model", "items")
+        async with AsyncExitStack() as stack:
+            models = [await stack.enter_async_context(self._catalog.use(each)) for each in names]
+            # It reads pictures and may try the model at the size asked for.
+            job = await self._worker.call(self._bind, request, technique, Places(names, models))
+            cost = await self._worker.call(technique.estimate, models, job.plan)
             if request.validate_only:
-                yield sender.message(result=estimate_result(work, cost))
+                yield sender.message(result=estimate_result(job.work, cost))
                 return
-            messages = streamed(self._worker, work, lambda: technique.run(model, plan), sender)
-            async with self._worker.reserve(cost.memory_bytes), aclosing(messages):
-                async for message in messages:
-                    yield message
+            await stack.enter_async_context(self._worker.reserve(cost.memory_bytes))
+            held = stack.enter_context(self._states.work(job.plan.series, job.resume_from))
+            if technique.resumable:
+                yield sender.message(checkpoint=self._checkpoint(held))
+            messages = await stack.enter_async_context(aclosing(self._run(job, held, sender)))
+            async for message in messages:
+                yield message
 
-
-def _one_model(request: VisualizeRequest) -> str:
-    """Id of the model that all locations lie in."""
-    models = {
-        model_of(location, f"locations[{index}]")
-        for index, location in enumerate(request.locations)
-    }
-    if len(models) != 1:
-        raise InvalidArgumentError(
-            Reason.INVALID_FIELD,
-            f"locations must be one or more places in one model, not in {len(models)}",
-            field="locations",
-            models=",".join(sorted(models)),
+    def _bind(self, request: VisualizeRequest, technique: Technique, places: Places) -> Job:
+        _, given = read_technique(request, places)
+        if request.resume_from and not technique.resumable:
+            raise _invalid(f"{technique.name} cannot be resumed; it keeps no state", "resume_from")
+        plan = technique.bind(
+            places.models,
+            read_items(request, places),
+            given,
+            seed=request.seed,
+            previews=_previews(request),
+            memory=self._worker.memory,
         )
-    return models.pop()
+        work = Work(
+            models=list(zip(places.names, places.models, strict=True)),
+            digest=plan.digest,
+            technique=plan.technique,
+            parameters_json=plan.parameters_json,
+            seed=plan.seed,
+            image_format=read_format(request.format, "format"),
+            uses_graph=all(model.graph is not None for model in places.models),
+        )
+        return Job(
+            technique=technique,
+            plan=plan,
+            places=places,
+            work=work,
+            sheet=_sheet(request, places),
+            seconds=_seconds(request),
+            resume_from=request.resume_from,
+        )
+
+    async def _run(self, job: Job, held: Held, sender: Sender[frame_pb2.Frame]) -> Messages:
+        preparation = Preparation(job.work)
+        seconds = job.seconds
+
+        def expired() -> bool:
+            return seconds is not None and preparation.elapsed() >= seconds
+
+        def frames() -> Frames:
+            control = Control(expired=expired, states=held.parts)
+            run = job.technique.run(job.places.models, job.plan, control)
+            return as_sheet(run, job.sheet) if job.sheet else run
+
+        messages = streamed(self._worker, preparation, frames, sender)
+        async with aclosing(messages):
+            async for message in messages:
+                yield message
+
+    def _checkpoint(self, held: Held) -> frame_pb2.Checkpoint:
+        return frame_pb2.Checkpoint(
+            id=held.id,
+            step=sum(part.step for part in held.parts.values()),
+            time_to_live=duration(self._states.time_to_live),
+        )
+
+
+def _previews(request: VisualizeRequest) -> Previews:
+    wanted = request.previews
+    every, steps = optional(wanted, "every"), list(wanted.steps)
+    if every is not None and every < 1:
+        raise _invalid("every must be 1 or more", "previews.every")
+    if len(steps) > MAX_PREVIEW_STEPS or any(step < 1 for step in steps):
+        message = f"steps are at most {MAX_PREVIEW_STEPS} numbers from 1"
+        raise _invalid(message, "previews.steps")
+    return Previews(every=every, steps=frozenset(steps))
+
+
+def _sheet(request: VisualizeRequest, places: Places) -> SpriteSheet | None:
+    if not request.HasField("sprite_sheet"):
+        return None
+    given = read_message(request.sprite_sheet, "sprite_sheet", places)
+    return SpriteSheet(**check_all(message_fields(SpriteSheet), given, "sprite_sheet"))
+
+
+def _seconds(request: VisualizeRequest) -> float | None:
+    if not request.HasField("time_budget"):
+        return None
+    budget: Duration = request.time_budget
+    seconds = budget.seconds + budget.nanos / 1e9
+    if not seconds > 0:
+        raise _invalid("time_budget must be longer than nothing", "time_budget")
+    return seconds
+
+
+def _invalid(message: str, field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

@@ -8,26 +8,21 @@ from contextlib import aclosing
 from hooke.v1 import frame_pb2
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.codec.frames import Preparation, stream
-from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.framing import Sender
 from hooke_server.techniques.frames import Frames
 
 
 async def streamed(
     worker: Worker,
-    work: Work,
+    preparation: Preparation,
     frames: Callable[[], Frames],
     sender: Sender[frame_pb2.Frame],
-    *,
-    run: int = 0,
-    seconds: float = 0.0,
 ) -> AsyncGenerator[frame_pb2.Frame, None]:
-    """The messages of the frames that `frames()` yields; see `Preparation`.
+    """The messages of the frames that `frames()` yields, prepared.
 
     A frame is made when the one before was taken. When the call ends, in whatever
     way, the generator is closed on its thread before this returns.
     """
-    preparation = Preparation(work, run=run, seconds=seconds)
     async with aclosing(worker.stream(lambda: preparation.prepared(frames()))) as items:
         async for message in stream(items, sender):
             yield message

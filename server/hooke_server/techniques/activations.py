@@ -19,6 +19,7 @@ from hooke_server.techniques.picking import Picked, pick
 from hooke_server.techniques.pictures import feature_map_grid
 from hooke_server.techniques.readouts import FeatureMapForm, Readout, ReadPlan, TensorForm
 from hooke_server.techniques.reductions import reduce
+from hooke_server.techniques.targets import Site
 
 LEVELS = 255
 """Steps of an 8-bit number."""
@@ -31,19 +32,19 @@ def activation_frames(values: MutableMapping[str, Tensor], plan: ReadPlan) -> Fr
     ----------
     values : the layers' tensors by id; each is taken out when it was read.
     """
-    for site, read in enumerate(plan.reads):
+    for read in plan.reads:
         value = values.pop(read.layer.id)
         for readout in read.readouts:
-            yield from _read(read.layer, value, readout, site)
+            yield from _read(read.layer, value, readout)
         del value
     yield Result()
 
 
-def _read(layer: Layer, value: Tensor, readout: Readout, site: int) -> Iterator[Frame]:
+def _read(layer: Layer, value: Tensor, readout: Readout) -> Iterator[Frame]:
     picked = pick(layer, value, readout)
     match readout.form:
         case FeatureMapForm() as form:
-            yield from _draw(layer, picked, readout, form, site)
+            yield from _draw(layer, picked, readout, form)
         case TensorForm(None, dtype):
             cast = _cast("activations", picked.value, picked.names, layer.id, dtype)
             yield replace(cast, item=readout.item)
@@ -68,7 +69,7 @@ def _cast(
 
 
 def _draw(
-    layer: Layer, picked: Picked, readout: Readout, form: FeatureMapForm, site: int
+    layer: Layer, picked: Picked, readout: Readout, form: FeatureMapForm
 ) -> Iterator[Picture]:
     """A picture for each sample."""
     for index, sample in enumerate(picked.value.movedim(picked.unit_axis, 1).float().cpu()):
@@ -81,7 +82,7 @@ def _draw(
         yield Picture(
             name="feature_maps",
             pixels=feature_map_grid(shown.numpy(), form.tile_size, scale),
-            site=site,
+            site=Site(layer=layer.id),
             item=readout.item,
             sample=index,
             format=form.format,

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from hooke_server.techniques.targets import Site
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
@@ -24,20 +26,37 @@ class Progress:
     total: int
     objective: float | None = None
     message: str = ""
+    items_done: int = 0
+    total_items: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """Part of a picture that holds many, in pixels; what it shows is told as for a `Picture`."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    site: Site | None = None
+    item: int = 0
+    sample: int | None = None
+    objective: float | None = None
+    caption: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """8-bit sRGB pixels [height, width, 3] or [height, width, 4].
 
-    `site` is the index of the place that it belongs to, `item` that of the part of the
+    `site` is the place that it belongs to, `item` the index of the part of the
     request that it answers, `sample` that of the sample that it shows. `format` is the
     file's kind where the picture has one of its own.
     """
 
     name: str
     pixels: np.ndarray
-    site: int = 0
+    site: Site | None = None
     item: int = 0
     sample: int | None = None
     final: bool = True
@@ -45,6 +64,7 @@ class Picture:
     objective: float | None = None
     caption: str = ""
     format: Literal["png", "jpeg", "webp"] | None = None
+    tiles: tuple[Tile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,9 +86,10 @@ class Array:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """The work is done; `metrics` sum it up."""
+    """The work is done, or its time was used up; `metrics` sum it up."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +104,7 @@ class Estimate:
     macs: int
     tensor_bytes: int = 0
     layers: tuple[str, ...] = ()
+    batch_size: int = 0
 
 
 Frame = Progress | Picture | Array | Result

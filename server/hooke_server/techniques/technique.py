@@ -26,18 +26,24 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
-from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.registry import Registry
 from hooke_server.techniques.frames import Estimate, Frames
-from hooke_server.techniques.parameters import Parameter, read_parameters
+from hooke_server.techniques.parameters import (
+    Parameter,
+    check_all,
+    plain_message,
+    read_parameters,
+)
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.visualization.objectives import Objective
 
 
 class TechniqueKind(StrEnum):
@@ -48,56 +54,81 @@ class TechniqueKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """A place that was asked about and found to exist: a layer, a unit, a neuron."""
+class Item:
+    """Something to show: a place, or an objective that was spelled out."""
 
-    layer: str
-    unit: int | None = None
-    position: tuple[int, ...] = ()
+    site: Annotated[Site | None, "A place."] = None
+    objective: Annotated[Objective | None, "An objective."] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previews:
+    """After which steps previews are wanted: regularly, and after some."""
+
+    every: int | None = None
+    steps: frozenset[int] = frozenset()
+
+    def due(self, step: int) -> bool:
+        """Whether one is wanted after that step."""
+        return step in self.steps or bool(self.every and step % self.every == 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """A checked request: what to run, where, with which parameters.
 
-    Picklable and free of the model, which `model_digest` names.
+    Picklable and free of the models, which `model_digests` name.
+
+    Attributes
+    ----------
+    parameters_json : every parameter with the value used, as a JSON object.
+    digest : SHA-256 over everything that decides the result.
+    series : the same without the number of steps: runs of one series go the same way.
+    memory : bytes that the work may hold; None: any.
     """
 
     technique: str
-    model: str
-    model_digest: str
-    sites: tuple[Site, ...]
+    model_digests: tuple[str, ...]
+    items: tuple[Item, ...]
     parameters: tuple[tuple[str, Any], ...]
+    parameters_json: str
+    digest: str
+    series: str
     seed: int = 0
-    preview_every: int | None = None
+    previews: Previews = Previews()  # frozen
+    memory: int | None = None
 
-    @property
-    def parameters_json(self) -> str:
-        """Every parameter with the value used, as a JSON object."""
-        return json.dumps(dict(self.parameters))
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over everything that decides the result: neither model's name nor previews do."""
-        content = asdict(self)
-        del content["model"], content["preview_every"]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """How a run is watched and stopped.
+
+    Attributes
+    ----------
+    expired : whether the time for the work is used up.
+    states : where parts of the run stand, by the technique's own names: written after
+        each step, and read by a run that goes on.
+    """
+
+    expired: Callable[[], bool] = lambda: False
+    states: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """What a technique sees: the model, the places, and the request's common values."""
+    """What a technique sees: the models, what to show, and the request's common values."""
 
-    model: Model
-    sites: tuple[Site, ...]
+    models: tuple[Model, ...]
+    items: tuple[Item, ...]
     seed: int = 0
-    preview_every: int | None = None
+    previews: Previews = Previews()  # frozen
+    memory: int | None = None
+    control: Control = field(default_factory=Control)
 
     @property
-    def layers(self) -> list[Layer]:
-        """The layer of each site."""
-        return [self.model.layer(site.layer) for site in self.sites]
+    def model(self) -> Model:
+        """The model of the items."""
+        return self.models[0]
 
 
 Obstacle = Callable[[Model, Site], str]
@@ -105,13 +136,16 @@ Obstacle = Callable[[Model, Site], str]
 
 
 TechniqueFunction = Callable[..., Frames]
-"""A generator `(view, *, parameters) -> Frames` whose parameters have annotations and defaults.
+"""A generator `(view, *, parameters) -> Frames` whose parameters have annotations.
 
 It yields a `Result` last; between two frames lies at most one step of work.
 """
 
 EstimateFunction = Callable[..., Estimate]
 """What a run would cost, from the arguments of the run. May run the model once, never more."""
+
+Check = Callable[..., None]
+"""Raises for what cannot be run, from the arguments of the run."""
 
 Function = TypeVar("Function", bound=TechniqueFunction)
 
@@ -128,62 +162,96 @@ class Technique:
     parameters: Mapping[str, Parameter]
     obstacle: Obstacle
     cost: EstimateFunction
+    check: Check
     function: TechniqueFunction
+    takes_objectives: bool
+    resumable: bool
 
     def bind(
         self,
-        model: Model,
-        model_name: str,
-        sites: Sequence[Site],
+        models: Sequence[Model],
+        items: Sequence[Item],
         given: Mapping[str, Any],
         *,
         seed: int = 0,
-        preview_every: int | None = None,
+        previews: Previews | None = None,
+        memory: int | None = None,
     ) -> Plan:
         """Check everything and freeze it; unset parameters take their defaults."""
-        if not sites:
-            raise _invalid("name at least one location", "locations")
-        if preview_every is not None and preview_every < 1:
-            raise _invalid("preview_every must be 1 or more", "preview_every")
-        for site in sites:
-            if reason := self.obstacle(model, site):
-                raise FailedPreconditionError(
-                    Reason.TECHNIQUE_NOT_APPLICABLE,
-                    f"{self.name} is not valid for layer {site.layer!r}: {reason}",
-                    technique=self.name,
-                    layer=site.layer,
-                )
-        values = {name: p.default for name, p in self.parameters.items()}
-        for name, value in given.items():
-            if name not in self.parameters:
-                known = ", ".join(self.parameters)
-                raise _invalid(f"{self.name} takes {known}, not {name!r}", f"{self.name}.{name}")
-            values[name] = self.parameters[name].check(value, self.name)
-        return Plan(
+        if not items:
+            raise _invalid("name at least one item", "items")
+        for index, item in enumerate(items):
+            self._check_item(models, item, f"items[{index}]")
+        values = check_all(self.parameters, given, self.name)
+        plain = {name: p.plain(values[name]) for name, p in self.parameters.items()}
+        digests = tuple(model.state_digest for model in models)
+        content = [self.name, digests, [plain_message(item) for item in items], plain, seed]
+        plan = Plan(
             technique=self.name,
-            model=model_name,
-            model_digest=model.state_digest,
-            sites=tuple(sites),
+            model_digests=digests,
+            items=tuple(items),
             parameters=tuple(values.items()),
+            parameters_json=json.dumps(plain),
+            digest=_digest(content),
+            series=_digest(_without_steps(content)),
             seed=seed,
-            preview_every=preview_every,
+            previews=previews or Previews(),
+            memory=memory,
         )
+        self.check(_view(models, plan, Control()), **values)
+        return plan
 
-    def run(self, model: Model, plan: Plan) -> Frames:
-        """The frames of a plan that was bound to this model."""
-        return self.function(_view(model, plan), **dict(plan.parameters))
+    def run(self, models: Sequence[Model], plan: Plan, control: Control | None = None) -> Frames:
+        """The frames of a plan that was bound to these models."""
+        view = _view(models, plan, control or Control())
+        return self.function(view, **dict(plan.parameters))
 
-    def estimate(self, model: Model, plan: Plan) -> Estimate:
+    def estimate(self, models: Sequence[Model], plan: Plan) -> Estimate:
         """What `run` would cost."""
-        return self.cost(_view(model, plan), **dict(plan.parameters))
+        return self.cost(_view(models, plan, Control()), **dict(plan.parameters))
+
+    def _check_item(self, models: Sequence[Model], item: Item, path: str) -> None:
+        if item.site is None:
+            if not self.takes_objectives:
+                raise _invalid(f"{self.name} takes locations and units, no objectives", path)
+        elif reason := self.obstacle(models[item.site.model], item.site):
+            raise FailedPreconditionError(
+                Reason.TECHNIQUE_NOT_APPLICABLE,
+                f"{self.name} is not valid for layer {item.site.layer!r}: {reason}",
+                field=path,
+                technique=self.name,
+                layer=item.site.layer,
+            )
 
 
-def _view(model: Model, plan: Plan) -> View:
-    return View(model=model, sites=plan.sites, seed=plan.seed, preview_every=plan.preview_every)
+def _view(models: Sequence[Model], plan: Plan, control: Control) -> View:
+    return View(
+        models=tuple(models),
+        items=plan.items,
+        seed=plan.seed,
+        previews=plan.previews,
+        memory=plan.memory,
+        control=control,
+    )
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _without_steps(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_steps(value) for key, value in content.items() if key != "steps"}
+    return [_without_steps(each) for each in content] if isinstance(content, list) else content
 
 
 def _invalid(message: str, field: str) -> InvalidArgumentError:
     return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
+
+
+def _nothing(view: View, **parameters: Any) -> None:
+    """No check beyond the parameters' own."""
 
 
 _registry: Registry[Technique] = Registry("technique", Reason.TECHNIQUE_NOT_FOUND)
@@ -196,8 +264,18 @@ def technique(
     source: str,
     obstacle: Obstacle,
     estimate: EstimateFunction,
+    check: Check = _nothing,
+    takes_objectives: bool = False,
+    resumable: bool = False,
 ) -> Callable[[Function], Function]:
-    """Declare the decorated generator a technique, named like the function."""
+    """Declare the decorated generator a technique, named like the function.
+
+    Parameters
+    ----------
+    check : raises for arguments that do not fit each other or the models.
+    takes_objectives : whether items may be objectives.
+    resumable : whether it keeps states to go on from.
+    """
 
     def declare(function: Function) -> Function:
         _registry.register(function.__name__)(
@@ -210,7 +288,10 @@ def technique(
                 parameters=MappingProxyType(read_parameters(function)),
                 obstacle=obstacle,
                 cost=estimate,
+                check=check,
                 function=function,
+                takes_objectives=takes_objectives,
+                resumable=resumable,
             )
         )
         return function

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from hooke import Frame, Picture, Progress, Result
-    from hooke.techniques import Lens
-
-YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def visualize(
@@ -35,9 +32,21 @@ def visualize(
     technique: Annotated[
         str, typer.Option(help="Name; 'hooke techniques' lists them.")
     ] = "feature_visualization",
-    parameter: Annotated[
-        list[str] | None, typer.Option("--set", "-s", help="Parameter: steps=64. May be repeated.")
+    photo: Annotated[
+        Path | None, typer.Option(help="Picture that the technique looks at (its photograph).")
     ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="Parameter: steps=64, image.alpha=yes. May be repeated."),
+    ] = None,
+    all_units: Annotated[bool, typer.Option("--all-units", help="Show each unit of it.")] = False,
+    sheet: Annotated[
+        int | None, typer.Option(help="One picture of all, each fitted into so many pixels.")
+    ] = None,
+    time_budget: Annotated[
+        float | None, typer.Option(help="Seconds of work after which to stop with what there is.")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(help="Checkpoint of a run to go on with.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
     preview_every: Annotated[
         int, typer.Option(help="Keep a preview beside the output, new each so many steps.", min=0)
@@ -50,21 +59,28 @@ def visualize(
     as_json: Json = False,
 ) -> None:
     """Make a picture of what a unit, a neuron or a class responds to."""
+    from hooke import SpriteSheet
+    from hooke.cli.parameters import lens
+
+    assignments = [*([f"photograph={photo}"] if photo else []), *(parameter or ())]
     path = output or Path(f"{name}.png")
     save.check_suffix(path, list(save.PICTURES))
     given = {
         "layer": layer,
-        "unit": unit or None,
+        "unit": "all" if all_units else unit or None,
         "label": label or None,
         "position": [int(each) for each in position.split(",")] if position else None,
     }
     with client(address, timeout) as connection:
         frames = connection.visualize(
             name,
-            technique=lens(technique, parameter or ()),
+            technique=lens(technique, assignments),
             seed=seed,
             preview_every=preview_every or None,
             format=save.PICTURES[path.suffix],
+            sprite_sheet=SpriteSheet(tile_size=sheet) if sheet else None,
+            time_budget=time_budget,
+            resume_from=resume,
             **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
         made, result = watch(frames, path)
@@ -83,34 +99,6 @@ def visualize(
     for picture, file in zip(made, written, strict=True):
         typer.echo(f"wrote {file}: {picture.caption or picture.layer}")
     return None
-
-
-def lens(name: str, assignments: Sequence[str]) -> Lens:
-    """The technique of that name with parameters given as `name=value`."""
-    from hooke.techniques import LENSES
-
-    if name not in LENSES:
-        raise ValueError(f"no technique {name!r} in this client; there are {', '.join(LENSES)}")
-    kinds = get_type_hints(LENSES[name])
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or key not in kinds:
-            raise ValueError(f"--set {assignment!r} sets none of {', '.join(kinds)}")
-        values[key] = _parsed(text.strip(), get_args(kinds[key])[0], key)
-    return LENSES[name](**values)
-
-
-def _parsed(text: str, kind: type, name: str) -> Any:
-    if kind is bool:
-        if text.lower() not in YES_NO:
-            raise ValueError(f"{name} is yes or no, not {text!r}")
-        return YES_NO[text.lower()]
-    try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"{name} is a number, not {text!r}") from None
 
 
 def watch(frames: Iterable[Frame], path: Path) -> tuple[list[Picture], Result | None]:
@@ -182,10 +170,30 @@ def techniques(
         if each.applicable is not None:
             typer.echo("valid there" if each.applicable else f"not valid there: {each.obstacle}")
         rows = (
-            (p.name, p.type.lower(), p.default, _bounds(p), p.description) for p in each.parameters
+            (name, p.type.lower(), _default(p), _bounds(p), p.description)
+            for name, p in _flat(each.parameters)
         )
         show.table(["parameter", "type", "#default", "allowed", "what it does"], rows)
     return None
+
+
+def _flat(parameters: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Parameters with their parts as dotted names, as `--set` takes them."""
+    for parameter in parameters:
+        name = "" if parameter.name == "ascent" else f"{path}{parameter.name}"
+        inner = parameter.type == "MESSAGE" and not parameter.repeated
+        if name and not (inner and parameter.fields):
+            yield name, parameter
+        if inner:
+            yield from _flat(parameter.fields, name and f"{name}.")
+
+
+def _default(parameter: Any) -> Any:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.default, dict):
+        return ", ".join(parameter.default)
+    return "" if parameter.default in (None, [], ()) else parameter.default
 
 
 def _bounds(parameter: Any) -> str:

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from google.protobuf.duration_pb2 import Duration
 
-from hooke.v1 import frame_pb2, image_pb2, tensor_pb2
+from hooke.v1 import frame_pb2, image_pb2, location_pb2, tensor_pb2
 from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, provenance
 from hooke_server.rpc.framing import Outgoing, Sender, outgoing
 from hooke_server.rpc.names import layer_name
@@ -27,8 +28,10 @@ from hooke_server.techniques.frames import (
     Picture,
     Progress,
     Result,
+    Tile,
 )
 from hooke_server.techniques.pictures import encode
+from hooke_server.techniques.targets import Site
 
 PROGRESS_SECONDS = 0.1
 PREVIEW_SECONDS = 0.2
@@ -46,6 +49,9 @@ FORMATS: dict[int, Literal["png", "jpeg", "webp"]] = {
     image_pb2.IMAGE_FORMAT_WEBP: "webp",
 }
 """Formats of finished pictures."""
+
+
+_OUTCOMES = {True: frame_pb2.OUTCOME_COMPLETE, False: frame_pb2.OUTCOME_TIME_BUDGET}
 
 
 def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
@@ -92,6 +98,7 @@ class Preparation:
         self._progress_due = 0.0
         self._preview_due = 0.0
         self._preview_step = -1
+        self._first_step = -1
 
     def prepared(self, frames: Frames) -> Iterator[Prepared]:
         """The frames, ready to be sent."""
@@ -103,13 +110,14 @@ class Preparation:
                 if frame is None:
                     return
                 item = self._prepare(frame)
-                self._seconds = self._elapsed()
+                self._seconds = self.elapsed()
                 yield item
         finally:
             if isinstance(frames, Generator):
                 frames.close()
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Seconds of work so far."""
         return self._seconds + time.perf_counter() - self._resumed
 
     def _prepare(self, frame: Frame) -> Prepared:
@@ -125,11 +133,13 @@ class Preparation:
 
     def _progress(self, frame: Progress) -> Prepared:
         now = time.monotonic()
+        if self._first_step < 0:  # work that goes on begins later
+            self._first_step = frame.step - 1
         if now < self._progress_due and frame.step < frame.total:
             return None
         self._progress_due = now + PROGRESS_SECONDS
-        elapsed = self._elapsed()
-        rate = frame.step / elapsed
+        elapsed = self.elapsed()
+        rate = (frame.step - self._first_step) / elapsed
         progress = frame_pb2.Progress(
             step=frame.step,
             total_steps=frame.total,
@@ -138,6 +148,8 @@ class Preparation:
             remaining=duration((frame.total - frame.step) / rate) if rate else None,
             steps_per_second=rate,
             message=frame.message,
+            items_done=frame.items_done,
+            total_items=frame.total_items,
         )
         return {"progress": progress}
 
@@ -159,7 +171,7 @@ class Preparation:
         picture = image_pb2.Picture(
             name=frame.name,
             role=role,
-            location=self._work.locations[frame.site],
+            location=self._location(frame.site),
             mime_type=f"image/{wanted}",
             width=frame.pixels.shape[1],
             height=frame.pixels.shape[0],
@@ -169,8 +181,25 @@ class Preparation:
             data=data,
             item=frame.item,
             sample=frame.sample,
+            tiles=map(self._tile, frame.tiles),
         )
         return {"picture": picture}
+
+    def _tile(self, tile: Tile) -> image_pb2.Tile:
+        return image_pb2.Tile(
+            x=tile.x,
+            y=tile.y,
+            width=tile.width,
+            height=tile.height,
+            location=self._location(tile.site),
+            item=tile.item,
+            sample=tile.sample,
+            objective=tile.objective,
+            caption=tile.caption,
+        )
+
+    def _location(self, site: Site | None) -> location_pb2.Location | None:
+        return None if site is None else location_message(self._work.models[site.model][0], site)
 
     def _preview_is_due(self, step: int) -> bool:
         """Previews of one step, one for each place, go together or not at all."""
@@ -182,7 +211,7 @@ class Preparation:
     def _tensor(self, frame: Array) -> Outgoing:
         self._tensors += 1
         header = tensor_pb2.TensorHeader(
-            layer=layer_name(self._work.model_id, frame.layer) if frame.layer else "",
+            layer=layer_name(self._work.models[0][0], frame.layer) if frame.layer else "",
             name=frame.name,
             axes=frame.axes,
             item=frame.item,
@@ -196,11 +225,12 @@ class Preparation:
         result = frame_pb2.Result(
             plan_digest=self._work.digest,
             provenance=provenance(self._work),
-            duration=duration(self._elapsed()),
+            duration=duration(self.elapsed()),
             tensor_count=self._tensors,
             picture_count=self._pictures,
             metrics=frame.metrics,
             run=self._run,
+            outcome=_OUTCOMES[frame.complete],
         )
         return {"result": result}
 

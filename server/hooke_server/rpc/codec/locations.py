@@ -8,7 +8,7 @@ from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.registry import not_found
 from hooke_server.rpc.names import check_text, layer_name, parse_place
-from hooke_server.techniques.technique import Site
+from hooke_server.techniques.targets import Site
 
 
 def model_of(location: location_pb2.Location, field: str) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hooke.v1 import frame_pb2, location_pb2
+from hooke.v1 import frame_pb2
 from hooke.version import __version__
 from hooke_server.models.model import Model
 from hooke_server.rpc.names import model_name
@@ -23,20 +23,18 @@ class Work:
 
     Attributes
     ----------
-    digest : of the checked request, bound to the model's digest.
+    models : ids and models, as sites count them.
+    digest : of the checked request, bound to the models' digests.
     technique : its name; empty for plain activations.
-    locations : the places that pictures belong to, by their sites' index.
     image_format : of finished pictures.
     uses_graph : whether the model's graph computes, not its other runtime.
     """
 
-    model_id: str
-    model: Model
+    models: Sequence[tuple[str, Model]]
     digest: str
     technique: str = ""
     parameters_json: str = ""
     seed: int = 0
-    locations: Sequence[location_pb2.Location] = ()
     image_format: Literal["png", "jpeg", "webp"] = "png"
     uses_graph: bool = True
 
@@ -48,11 +46,12 @@ def provenance(work: Work) -> frame_pb2.Provenance:
     return frame_pb2.Provenance(
         models=[
             frame_pb2.ModelProvenance(
-                name=model_name(work.model_id),
-                digest=work.model.state_digest,
-                device=str(work.model.device),
-                parity_error=work.model.parity_error if work.uses_graph else None,
+                name=model_name(model_id),
+                digest=model.state_digest,
+                device=str(model.device),
+                parity_error=model.parity_error if work.uses_graph else None,
             )
+            for model_id, model in work.models
         ],
         technique=work.technique,
         parameters_json=work.parameters_json,
@@ -69,6 +68,7 @@ def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
         macs=cost.macs,
         tensor_bytes=cost.tensor_bytes,
         layer_ids=cost.layers,
+        batch_size=cost.batch_size,
     )
     return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
 

@@ -1,17 +1,28 @@
-"""What optimizing pictures costs, from the layer table."""
+"""What optimizing pictures costs, and how many share a pass because of that."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
+from hooke_server.techniques.technique import View
+from hooke_server.techniques.visualization.ascent import Ascent, gradient_free
+from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.requirements import upstream
-from hooke_server.techniques.visualization.sight import Sight, channels
+from hooke_server.techniques.visualization.sight import Size, Subject, channels
 
-PICTURE_COPIES = 10
-"""Copies of a picture that transforms, colours, their gradients and Adam hold together."""
+MAX_BATCH = 16
+"""Pictures in a pass at most: beyond that nothing gets quicker on a CPU."""
+
+SHARE = 0.5
+"""Of the memory for all work, how much one run may take, unless a single subject needs more."""
+
+PICTURE_COPIES = 12
+"""Copies of a picture that transforms, colours, their gradients and the optimizer hold together."""
 
 WITHOUT_MEMORY = frozenset(
     {"dropout", "drop_path", "stochastic_depth", "identity"}
@@ -21,42 +32,125 @@ WITHOUT_MEMORY = frozenset(
 """Operations whose value lies in the memory of what they are given."""
 
 
-def ascent_cost(sight: Sight, *, steps: int, size: int, transforms: bool) -> Estimate:
-    """What `ascend` takes to raise what a sight measures, in square pictures of edge `size`.
+def ascent_estimate(
+    view: View,
+    subjects: Sequence[Subject],
+    ascent: Ascent,
+    *,
+    size: Size | None = None,
+    model: int = 0,
+) -> Estimate:
+    """What an optimization of these costs."""
+    size, seen = size or ascent.picture_size(), view.models[model]
+    memory, macs, layers, largest = 0, 0, dict[str, None](), 0
+    for batch in batches(view, seen, penalized(subjects, ascent), ascent, size):
+        cost, count = ascent_cost(seen, batch, ascent, size), sum(s.pictures for s in batch)
+        memory = max(memory, cost.beside + count * cost.each)
+        macs += cost.macs * count * ascent.steps
+        largest = max(largest, count)
+        layers |= dict.fromkeys(i for s in batch for i in s.objective.layers(seen))
+    return Estimate(memory_bytes=memory, macs=macs, layers=tuple(layers), batch_size=largest)
 
-    Memory: every value on the way to a picture's layers is kept for the way back,
-    where gradients of the largest are held beside. Operations: a pass forward and
-    one back to the picture, each step.
+
+def batches(
+    view: View, model: Model, subjects: Sequence[Subject], ascent: Ascent, size: Size
+) -> list[list[Subject]]:
+    """Subjects that share passes: as many as the memory allows, all seen at one size.
+
+    ResourceExhaustedError where the pictures of one subject do not fit alone.
     """
-    model = sight.model
-    # Pad 12, jitter 8, scale by 1 on average and 1.1 at most, jitter 4.
-    usual, largest = (size + 12, int((size + 16) * 1.1) - 4) if transforms else (size, size)
-    memory = PICTURE_COPIES * 4 * channels(model) * largest**2 * len(sight.looks)
-    macs, layers = 0.0, dict[str, None]()
-    for entry, group in sight.groups.items():
-        most, mean = (_area(model, entry or (edge, edge)) for edge in (largest, usual))
-        read = sight.objective(group).layers
-        needed = upstream(model, read)
-        passes = len(group) * (model.fixed_batch or 1)
-        memory += int(passes * _kept(needed, most))
-        macs += 2 * steps * passes * _macs(needed, mean)
-        layers |= dict.fromkeys(read)
-    return Estimate(memory_bytes=memory, macs=int(macs), layers=tuple(layers))
+    groups: dict[Size | None, list[Subject]] = {}
+    for subject in subjects:
+        groups.setdefault(subject.seen_at(model, size), []).append(subject)
+    made: list[list[Subject]] = []
+    for group in groups.values():
+        made += _split(view, model, group, ascent, size)
+    return made
+
+
+def _split(
+    view: View, model: Model, group: Sequence[Subject], ascent: Ascent, size: Size
+) -> list[list[Subject]]:
+    cost = ascent_cost(model, group, ascent, size)
+    limit = MAX_BATCH
+    if view.memory is not None:
+        limit = min(limit, int((view.memory * SHARE - cost.beside) // cost.each))
+    made: list[list[Subject]] = []
+    for subject in group:
+        needed = cost.beside + subject.pictures * cost.each
+        if view.memory is not None and needed > view.memory:
+            raise ResourceExhaustedError(
+                Reason.MEMORY_BUDGET_EXCEEDED,
+                f"one item needs about {needed} bytes of memory, more than the {view.memory} that"
+                " all work together may use; ask for smaller or fewer pictures or an earlier layer",
+                memory_bytes=needed,
+                budget=view.memory,
+            )
+        count = sum(each.pictures for each in made[-1]) if made else limit
+        if count + subject.pictures > limit:
+            made.append([])
+        made[-1].append(subject)
+    return made
+
+
+def penalized(subjects: Sequence[Subject], ascent: Ascent) -> list[Subject]:
+    """The subjects with the ascent's penalty added to their objectives."""
+    penalty = ascent.penalty or Objective()
+    return [replace(each, objective=each.objective + penalty) for each in subjects]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What pictures take: bytes each while they climb, bytes beside, and MACs a step each."""
+
+    each: int
+    beside: int
+    macs: int
+
+
+def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size: Size) -> Cost:
+    """What it takes to raise what the subjects are about, in pictures of that size.
+
+    Memory: every value on the way to their layers is kept for the way back, where
+    gradients of the largest are held beside. Operations: a pass forward and one back
+    to the picture.
+    """
+    height, width = (ascent.transforms.grown(edge) for edge in size)
+    seen_at = subjects[0].seen_at(model, size)
+    layers = tuple(dict.fromkeys(i for s in subjects for i in s.objective.layers(model)))
+    needed = upstream(model, layers)
+    area = _area(model, seen_at or (height, width))
+    free = gradient_free(ascent, model)
+    passes = ascent.transforms.copies * (model.fixed_batch or 1)
+    network = int(passes * (_largest(needed, area) if free else _kept(needed, area)))
+    picture = PICTURE_COPIES * 4 * (channels(model) + 1) * height * width * ascent.transforms.copies
+    references = len({each for s in subjects for each in s.objective.photographs})
+    runs = 24 if free else 2
+    return Cost(
+        each=network + picture,
+        beside=references * (network + picture),
+        macs=int(runs * passes * _macs(needed, area)),
+    )
 
 
 def _kept(layers: Sequence[Layer], area: float) -> float:
-    sizes = [
-        layer.output.count() * layer.output.item_bytes * (area if layer.position_axes else 1)
-        for layer in layers
-        if layer.op not in WITHOUT_MEMORY
-    ]
-    return sum(sizes) + 2 * max(sizes)
+    sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
+    return sum(sizes) + 2 * max(sizes, default=0)
+
+
+def _largest(layers: Sequence[Layer], area: float) -> float:
+    return 4 * max((_bytes(layer, area) for layer in layers), default=0)
+
+
+def _bytes(layer: Layer, area: float) -> float:
+    size = layer.output.count() * layer.output.item_bytes
+    return size * (area if layer.position_axes else 1)
 
 
 def _macs(layers: Sequence[Layer], area: float) -> float:
     return sum(layer.macs * (area if layer.position_axes else 1) for layer in layers)
 
 
-def _area(model: Model, size: tuple[int, int]) -> float:
+def _area(model: Model, size: Size) -> float:
     """The area of a picture, in areas of the picture that the layer table was made for."""
     return size[0] * size[1] * channels(model) / model.inputs[0].count()

@@ -2,31 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated
 
-import torch
-from torch import Tensor
-
-from hooke_server.techniques.frames import Estimate, Frames, Picture, Result
+from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import Range
-from hooke_server.techniques.technique import TechniqueKind, View, technique
-from hooke_server.techniques.visualization import redirection
-from hooke_server.techniques.visualization.ascent import ascend
-from hooke_server.techniques.visualization.cost import ascent_cost
-from hooke_server.techniques.visualization.images import (
-    Parameterization,
-    make_image,
-    to_pixels,
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import Item, TechniqueKind, View, technique
+from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
+from hooke_server.techniques.visualization.cost import ascent_estimate
+from hooke_server.techniques.visualization.objectives import (
+    Diversity,
+    Response,
+    as_objective,
+    of,
 )
-from hooke_server.techniques.visualization.requirements import obstacle
-from hooke_server.techniques.visualization.sight import Sight, channels
-from hooke_server.techniques.visualization.transforms import standard
+from hooke_server.techniques.visualization.optimization import Finished, Optimization
+from hooke_server.techniques.visualization.requirements import unit_obstacle
+from hooke_server.techniques.visualization.sight import Subject
 
 
-def estimate(view: View, *, steps: int, size: int, transforms: bool, **_: object) -> Estimate:
-    """What a run would cost; it does not hang on the other parameters."""
-    sight = Sight.of(view.model, view.sites, size)
-    return ascent_cost(sight, steps=steps, size=size, transforms=transforms)
+class VisualizationSign(StrEnum):
+    """Strongest or weakest response; as `hooke.v1.VisualizationSign`."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    BOTH = "both"
+
+
+def subjects(
+    view: View, *, sign: VisualizationSign, pictures: int, diversity: float
+) -> list[Subject]:
+    """For each item the pictures that raise it, those that lower it, or both."""
+    return [
+        subject
+        for index, item in enumerate(view.items)
+        for subject in _subjects(item, index, sign, pictures, diversity)
+    ]
+
+
+def _subjects(
+    item: Item,
+    index: int,
+    sign: VisualizationSign,
+    pictures: int,
+    diversity: float,
+) -> Iterator[Subject]:
+    objective = item.objective or of(Response(location=item.site))  # type: ignore[arg-type]
+    layer = item.site or objective.sites[0]
+    if pictures > 1 and diversity:
+        whole = Site(layer=layer.layer, model=layer.model)
+        # A share of the unit's own response, whatever its scale.
+        objective = objective * (as_objective(1) + diversity * of(Diversity(location=whole)))
+    signs = [each for each in (1, -1) if sign in {SIGNS[each], VisualizationSign.BOTH}]
+    for number, factor in enumerate(signs):
+        first = number * pictures
+        yield Subject(
+            objective=objective * factor,
+            item=index,
+            samples=tuple(range(first, first + pictures)),
+            numbered=pictures * len(signs) > 1,
+            site=item.site,
+            caption="least" if factor < 0 else "",
+        )
+
+
+SIGNS = {1: VisualizationSign.POSITIVE, -1: VisualizationSign.NEGATIVE}
+
+
+DEFAULTS = Ascent()
+
+
+def estimate(
+    view: View, *, ascent: Ascent, sign: VisualizationSign, pictures: int, diversity: float
+) -> Estimate:
+    """What a run would cost."""
+    wanted = subjects(view, sign=sign, pictures=pictures, diversity=diversity)
+    return ascent_estimate(view, wanted, ascent)
 
 
 @technique(
@@ -34,25 +87,23 @@ def estimate(view: View, *, steps: int, size: int, transforms: bool, **_: object
     title="Feature visualization",
     source="Olah, Mordvintsev, Schubert: Feature Visualization, Distill 2017, "
     "https://doi.org/10.23915/distill.00007",
-    obstacle=obstacle,
+    obstacle=unit_obstacle,
     estimate=estimate,
+    check=check_ascent,
+    takes_objectives=True,
+    resumable=True,
 )
 def feature_visualization(
     view: View,
     *,
-    steps: Annotated[int, Range(1, 4096), "Optimization steps."] = 512,
-    size: Annotated[int, Range(16, 1024), "Edge of the square picture in pixels."] = 128,
-    learning_rate: Annotated[float, Range(1e-4, 10), "Step width of Adam."] = 0.05,
-    parameterization: Annotated[
-        Parameterization, "How the picture is stored: Fourier coefficients or pixels."
-    ] = Parameterization.FOURIER,
-    decorrelate: Annotated[
-        bool, "Store colours in a space where those of natural pictures are uncorrelated."
-    ] = True,
-    transforms: Annotated[
-        bool, "Pad, jitter, scale and rotate before each pass, each by a random amount."
-    ] = True,
-    negative: Annotated[bool, "Look for the input that the unit responds to least."] = False,
+    ascent: Annotated[Ascent, "How the pictures are made."] = DEFAULTS,
+    sign: Annotated[VisualizationSign, "Strongest or weakest response, or both."] = (
+        VisualizationSign.POSITIVE
+    ),
+    pictures: Annotated[int, Range(1, 16), "Pictures of each item."] = 1,
+    diversity: Annotated[
+        float, Range(0, 100), "How much they shall differ, as a share of the unit's response."
+    ] = 1.0,
 ) -> Frames:
     """The input that a channel, a neuron or a class responds to most.
 
@@ -61,28 +112,8 @@ def feature_visualization(
     a neuron; at the model's output a class. Each finished picture tells the
     objective measured on itself, without transforms.
     """
-    sight = Sight.of(view.model, view.sites, size)
-    sight = -sight if negative else sight
-    generator = torch.Generator().manual_seed(view.seed)
-    image = make_image(
-        parameterization,
-        (len(view.sites), channels(view.model), size, size),
-        generator,
-        decorrelate=decorrelate,
-        device=view.model.device,
-    )
-
-    def value(pictures: Tensor, step: int) -> Tensor:
-        seen = standard(pictures, generator) if transforms else pictures
-        return sight(seen, redirected=step <= redirection.STEPS)
-
-    pictures = yield from ascend(
-        image, value, steps=steps, learning_rate=learning_rate, preview_every=view.preview_every
-    )
-    with torch.no_grad():
-        objectives = sight(pictures).tolist()
-    for site, (picture, reached) in enumerate(zip(pictures, objectives, strict=True)):
-        yield Picture(
-            name="feature", pixels=to_pixels(picture), site=site, step=steps, objective=reached
-        )
-    yield Result(metrics={"objective": sum(objectives) / len(objectives), "steps": steps})
+    wanted = subjects(view, sign=sign, pictures=pictures, diversity=diversity)
+    run = Optimization(view, wanted, ascent)
+    for frame in run:
+        yield frame.frame() if isinstance(frame, Finished) else frame
+    yield run.result()

@@ -1,23 +1,33 @@
-"""Images: how a picture that is optimized is stored.
+"""Images: pictures in 0..1 as functions of the tensors that are optimized.
 
     Image: start, a tuple of tensors;  render(*tensors) -> Tensor [batch, channels, height, width]
 
-`fourier` and `pixel` render unbounded numbers; `colored` turns them into a
-picture in 0..1. The formulas are those of Lucid (`optvis/param`), which this file
-re-derives: descending in a space where all frequencies and colours are equally
-easy to move gives pictures that look natural.
+A storage (`storages.py`) gives raw pictures; here they get low-resolution parts that they
+share, colours and opacity. The formulas are those of Lucid (`optvis/param`), which this
+file re-derives: climbing in a space where all frequencies and colours are
+equally easy to move gives pictures that look natural.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.targets import Photograph
+from hooke_server.techniques.visualization.storages import (
+    Drawing,
+    FixedMagnitude,
+    FourierImage,
+    PatternNetwork,
+    Storage,
+    enlarged,
+)
 
 COLOR_CORRELATION = ((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of RGB in ImageNet's pictures (Lucid)."""
@@ -25,15 +35,47 @@ COLOR_CORRELATION = ((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03)
 DEVIATION = 0.01
 """Standard deviation of the noise that a picture starts from."""
 
-Shape = tuple[int, int, int, int]
-"""Batch, channels, height, width."""
+DARKEST = 1e-3
+"""How near to 0 and 1 colours of a given picture may come, where a sigmoid has no inverse."""
 
 
-class Parameterization(StrEnum):
-    """How a picture is stored; as `hooke.v1.ImageParameterization`."""
+@dataclass(frozen=True, kw_only=True)
+class ImageParameterization:
+    """How pictures that are optimized are stored; as the message of the contract."""
 
-    FOURIER = "fourier"
-    PIXEL = "pixel"
+    storage: Annotated[Storage, "The coordinates."] = FourierImage()  # noqa: RUF009  # frozen
+    decorrelate_colors: Annotated[bool, "Colours in which natural pictures' are uncorrelated."] = (
+        True
+    )
+    alpha: Annotated[bool, "A fourth channel, the opacity; the rest is random noise."] = False
+    shared_factors: Annotated[
+        tuple[int, ...],
+        Range(2, 64),
+        "Smaller pictures that all of an item share, by how much smaller.",
+    ] = ()
+    start: Annotated[Photograph | None, "A picture to start from in place of noise."] = None
+    deviation: Annotated[float | None, Range(0, 10), "Standard deviation of the first noise."] = (
+        None
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canvas:
+    """What pictures are made: their size, and which picture of which item each is.
+
+    Attributes
+    ----------
+    samples : for each entry of the batch its number among its item's pictures.
+    items : for each entry its item.
+    """
+
+    height: int
+    width: int
+    channels: int
+    samples: Sequence[int]
+    items: Sequence[int]
+    seed: int
+    device: torch.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,94 +84,121 @@ class Image:
 
     Attributes
     ----------
-    start : the tensors at the beginning; the first axis of each is the batch.
-    render : from such tensors to pictures [batch, channels, height, width].
+    start : the tensors at the beginning.
+    render : from such tensors to pictures [batch, channels, height, width] in 0..1, with
+        the opacity as one channel more where there is one.
     """
 
     start: tuple[Tensor, ...]
     render: Callable[..., Tensor]
 
 
-def pixel(shape: Shape, generator: torch.Generator) -> Image:
-    """The pixels themselves."""
-    return Image((_noise(shape[0], shape[1:], generator),), lambda pixels: pixels)
-
-
-def fourier(shape: Shape, generator: torch.Generator) -> Image:
-    """Fourier coefficients, each divided by its frequency.
-
-    Natural pictures have a spectrum of 1/f; scaled so, all coefficients want steps
-    of the same size. With the frequency f in cycles per pixel, a coefficient counts
-    sqrt(h w) / max(f, 1 / max(h, w)), and the whole picture 1/4.
-    """
-    batch, channels, height, width = shape
-    scale = spectrum_scale(height, width)
-    start = _noise(batch, (channels, *scale.shape, 2), generator)
-
-    def render(coefficients: Tensor) -> Tensor:
-        spectrum = torch.view_as_complex(coefficients) * scale.to(coefficients.device)
-        # An odd width holds a column more than it needs, as Lucid has it, and is cropped.
-        full: Tensor = torch.fft.irfft2(spectrum, s=(height, 2 * (scale.shape[1] - 1))) / 4
-        return full[..., :width]
-
-    return Image((start,), render)
-
-
-def spectrum_scale(height: int, width: int) -> Tensor:
-    """The weight of each Fourier coefficient, [height, width // 2 + 1, or + 2 if odd]."""
-    rows = torch.fft.fftfreq(height)[:, None]
-    columns = torch.fft.fftfreq(width)[: width // 2 + 1 + width % 2]
-    frequency = torch.sqrt(rows**2 + columns**2).clamp(min=1 / max(height, width))
-    return frequency.reciprocal() * math.sqrt(height * width)
-
-
-def colored(image: Image, *, decorrelate: bool) -> Image:
-    """Through a sigmoid to 0..1, before it to colours that correlate as natural ones do.
-
-    `decorrelate` is for three channels, red, green, blue; others stay as they are.
-    """
+def make_image(wanted: ImageParameterization, canvas: Canvas) -> Image:
+    """Pictures stored as asked, on the canvas's device."""
+    decorrelate = wanted.decorrelate_colors and canvas.channels == 3
+    drawing = _drawing(wanted, canvas, decorrelate=decorrelate)
+    shared = _shared(wanted, canvas)
+    count = len(drawing.start)
+    entries = torch.tensor(_numbered(canvas.items), device=canvas.device)
+    size = (canvas.height, canvas.width)
 
     def render(*tensors: Tensor) -> Tensor:
-        raw = image.render(*tensors)
-        return torch.sigmoid(correlate(raw) if decorrelate and raw.shape[1] == 3 else raw)
+        raw = drawing.draw(*tensors[:count])
+        for part in tensors[count:]:
+            raw = raw + enlarged(part, size)[entries]
+        colours = raw[:, : canvas.channels]
+        if decorrelate:
+            colours = correlate(colours)
+        return torch.sigmoid(torch.cat([colours, raw[:, canvas.channels :]], dim=1))
 
-    return Image(image.start, render)
+    start = (*drawing.start, *shared)
+    return Image(tuple(tensor.to(canvas.device) for tensor in start), render)
+
+
+def _drawing(wanted: ImageParameterization, canvas: Canvas, *, decorrelate: bool) -> Drawing:
+    channels = canvas.channels + wanted.alpha
+    noise = _noise(canvas)
+    if wanted.start is None:
+        shape = (len(canvas.samples), channels, canvas.height, canvas.width)
+        return wanted.storage.begin(shape, noise, _deviation(wanted))
+    picture = wanted.start.cropped((canvas.height, canvas.width), canvas.channels)
+    raw = torch.logit(picture.clamp(DARKEST, 1 - DARKEST))[None]
+    raw = uncorrelate(raw) if decorrelate else raw
+    if wanted.alpha:
+        raw = torch.cat([raw, torch.zeros_like(raw[:, :1])], dim=1)
+    batch = raw.repeat(len(canvas.samples), 1, 1, 1)
+    # The first picture of an item is the given one; the others differ a little from it.
+    others = torch.tensor([float(sample > 0) for sample in canvas.samples])
+    extra = noise(channels, canvas.height, canvas.width) * DEVIATION
+    return wanted.storage.resume(batch + extra * others[:, None, None, None])
+
+
+def _deviation(wanted: ImageParameterization) -> float:
+    if wanted.deviation is not None:
+        return wanted.deviation
+    return 1.0 if isinstance(wanted.storage, FixedMagnitude | PatternNetwork) else DEVIATION
+
+
+def _shared(wanted: ImageParameterization, canvas: Canvas) -> list[Tensor]:
+    """For each factor, a smaller picture for each item."""
+    items = len(set(canvas.items))
+    generator = torch.Generator().manual_seed(canvas.seed)
+    channels = canvas.channels + wanted.alpha
+    parts = []
+    for factor in wanted.shared_factors:
+        size = (max(1, canvas.height // factor), max(1, canvas.width // factor))
+        one = torch.randn(1, channels, *size, generator=generator) * DEVIATION
+        parts.append(one.repeat(items, 1, 1, 1))
+    return parts
+
+
+def _noise(canvas: Canvas) -> Callable[..., Tensor]:
+    """Normal noise that depends on the seed and on an entry's number in its item alone.
+
+    So a picture does not depend on which others are made beside it.
+    """
+    generators = {
+        sample: torch.Generator().manual_seed((canvas.seed + sample * 0x9E3779B97F4A7C15) % 2**64)
+        for sample in set(canvas.samples)
+    }
+
+    def noise(*extents: int) -> Tensor:
+        drawn = {s: torch.randn(extents, generator=g) for s, g in sorted(generators.items())}
+        return torch.stack([drawn[sample] for sample in canvas.samples])
+
+    return noise
+
+
+def _numbered(items: Sequence[int]) -> list[int]:
+    """Items as 0, 1, 2 ... in the order in which they come."""
+    numbers = {item: number for number, item in enumerate(dict.fromkeys(items))}
+    return [numbers[item] for item in items]
 
 
 def correlate(raw: Tensor) -> Tensor:
     """From decorrelated colours [batch, 3, h, w] to red, green, blue."""
-    matrix = torch.tensor(COLOR_CORRELATION, device=raw.device, dtype=raw.dtype)
-    return torch.einsum("rc,bchw->brhw", matrix / matrix.norm(dim=0).max(), raw)
+    return torch.einsum("rc,bchw->brhw", _color_matrix(raw), raw)
 
 
-def make_image(
-    parameterization: Parameterization,
-    shape: Shape,
-    generator: torch.Generator,
-    *,
-    decorrelate: bool,
-    device: torch.device | None = None,
-) -> Image:
-    """Pictures in 0..1, stored as asked, on that device."""
-    stored = {Parameterization.FOURIER: fourier, Parameterization.PIXEL: pixel}[parameterization]
-    image = colored(stored(shape, generator), decorrelate=decorrelate)
-    return Image(tuple(tensor.to(device) for tensor in image.start), image.render)
+def uncorrelate(colours: Tensor) -> Tensor:
+    """The inverse of `correlate`."""
+    return torch.einsum("rc,bchw->brhw", torch.linalg.inv(_color_matrix(colours)), colours)
 
 
-def _noise(batch: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Normal noise, the same in each batch entry.
-
-    So a picture does not depend on which others are made beside it.
-    """
-    noise = torch.randn(1, *shape, generator=generator) * DEVIATION
-    return noise.repeat(batch, *(1 for _ in shape))
+def _color_matrix(like: Tensor) -> Tensor:
+    matrix = torch.tensor(COLOR_CORRELATION, device=like.device, dtype=like.dtype)
+    longest = torch.linalg.vector_norm(matrix, dim=0).max()
+    scaled: Tensor = matrix / longest
+    return scaled
 
 
-def to_pixels(picture: Tensor) -> np.ndarray:
-    """A picture [channels, height, width] in 0..1 as 8-bit pixels [height, width, 3].
+def to_pixels(picture: Tensor, *, alpha: bool = False) -> np.ndarray:
+    """A picture [channels, height, width] in 0..1 as 8-bit pixels [height, width, 3 or 4].
 
     One channel, or two, show as grey, their mean; more than three by the first three.
     """
-    shown = picture[:3] if len(picture) >= 3 else picture.mean(0, keepdim=True).expand(3, -1, -1)
-    pixels = shown.clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    colours, opacity = (picture[:-1], picture[-1:]) if alpha else (picture, picture[:0])
+    grey = len(colours) < 3
+    shown = colours.mean(0, keepdim=True).expand(3, -1, -1) if grey else colours[:3]
+    pixels = torch.cat([shown, opacity]).clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
     return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())

@@ -1,56 +1,233 @@
-"""Objectives: what a picture is optimized for.
+"""Objectives: what pictures are optimized for; `hooke.v1.Objective` explains each.
 
-    Objective: values of a probe -> Tensor [batch], one number per batch entry
+    objective = 2 * of(Response(location=site)) - 0.1 * of(TotalVariation())
+    objective(scene)  ->  Tensor [n], a number for each picture, higher is better
 
-    0.5 * channel(layer, 7) - neuron(layer, 3, (4, 4))
-    side_by_side([channel(early, 1), class_logit(model, 281)])
-
-Objectives add, subtract and scale. `side_by_side` gives each batch entry an
-objective of its own, so that many pictures are made in one pass; their layers
-may differ.
+An objective is a sum of weighted products of measures, so it adds, subtracts, scales and
+multiplies. A measure is a frozen value: a class with its parameters, called with a scene.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
-from hooke_server.techniques.technique import Site
+from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.targets import Photograph, Site
+from hooke_server.techniques.visualization.penalties import (
+    Blur,
+    BoundaryComplexity,
+    MeanAlpha,
+    PixelNorm,
+    TotalVariation,
+)
+from hooke_server.techniques.visualization.scene import Scene, source
 
-Values = Mapping[str, Tensor]
-"""What a probe returns: by layer id a tensor whose first axis is the batch."""
+NEIGHBOURS = 4
+"""How far along the batch `Misalignment` looks, as Lucid does."""
+
+Layer = Annotated[Site, "Which layer, whole."]
+Picture = Annotated[Photograph, "The picture to compare with."]
+CosinePower = Annotated[
+    float, Range(0, 16), "0: how far; larger: rather in exactly this direction."
+]
 
 
-@dataclass(frozen=True, slots=True)
+class ActivationComparison(StrEnum):
+    """How activations are compared; as `hooke.v1.ActivationComparison`."""
+
+    MEAN_ABSOLUTE = "mean_absolute"
+    RELATIVE_SQUARED = "relative_squared"
+    GRAM = "gram"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What a location says."""
+
+    location: Annotated[Site, "Where."]
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The mean over what the site does not fix."""
+        site, value = self.location, scene.activations(self.location)
+        if site.unit is not None:
+            value = value[:, site.unit : site.unit + 1]
+        return at_position(value, site).flatten(1).mean(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEnergy:
+    """How strong a layer is: the mean of its squares."""
+
+    location: Layer
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The mean of the squares."""
+        return scene.activations(self.location).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direction:
+    """How far activations point into a direction, each position for itself."""
+
+    location: Annotated[Site, "Which layer, and perhaps a position; no unit."]
+    vector: Annotated[tuple[float, ...], "One number for each unit of the layer."]
+    cosine_power: CosinePower = 0.0
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The mean over positions."""
+        value = at_position(scene.activations(self.location), self.location)
+        wanted = torch.tensor(self.vector, dtype=value.dtype, device=value.device)
+        return along(value, wanted.reshape(1, -1, *[1] * (value.ndim - 2)), self.cosine_power)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDirection:
+    """How much activations are like those of a picture, place by place."""
+
+    location: Layer
+    image: Picture
+    cosine_power: CosinePower = 0.0
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The mean over positions."""
+        value = scene.activations(self.location)
+        value, wanted = centred(value, scene.reference(self.image, self.location))
+        return along(value, wanted, self.cosine_power)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend:
+    """From one place to another along the batch."""
+
+    first: Annotated[Site, "What the first picture is for."]
+    second: Annotated[Site, "What the last picture is for."]
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The first's response and the second's, in shares that change along the batch."""
+        first, second = (Response(location=each)(scene) for each in (self.first, self.second))
+        return first.lerp(second, torch.linspace(0, 1, len(first), device=first.device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misalignment:
+    """How unlike neighbours in the batch are."""
+
+    location: Layer
+    decay_ratio: Annotated[float, Range(1, 100), "How much less each further neighbour counts."] = (
+        2.0
+    )
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """For each picture half its differences, so that their sum is that of all pairs."""
+        value = scene.activations(self.location).flatten(1)
+        total = torch.zeros(len(value), dtype=value.dtype, device=value.device)
+        for distance in range(1, min(NEIGHBOURS, len(value) - 1) + 1):
+            apart = (value[distance:] - value[:-distance]).square().mean(1)
+            half = apart / (2 * self.decay_ratio**distance)
+            none = half.new_zeros(distance)
+            total = total + torch.cat([half, none]) + torch.cat([none, half])
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diversity:
+    """How unlike each other the pictures of the batch are, by their textures."""
+
+    location: Layer
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Less the mean cosine between Gram matrices."""
+        grams = gram(scene.activations(self.location)).flatten(1)
+        others = len(grams) - 1
+        cosines = torch.nn.functional.normalize(grams, dim=1, eps=1e-10)
+        alike = cosines @ cosines.T
+        return -(alike.sum(1) - alike.diagonal()) / max(others, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationDifference:
+    """How far activations are from those of a picture."""
+
+    location: Layer
+    image: Picture
+    comparison: Annotated[ActivationComparison, "How they are compared."] = (
+        ActivationComparison.MEAN_ABSOLUTE
+    )
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """A distance from 0."""
+        value = scene.activations(self.location)
+        wanted = scene.reference(self.image, self.location)
+        if self.comparison is ActivationComparison.GRAM:
+            return (gram(value) - gram(wanted)).abs().flatten(1).mean(1)
+        value, wanted = centred(value, wanted)
+        apart = value - wanted
+        if self.comparison is ActivationComparison.MEAN_ABSOLUTE:
+            return apart.abs().flatten(1).mean(1)
+        return apart.square().flatten(1).mean(1) / wanted.square().mean().clamp(min=1e-12)
+
+
+Measure = (
+    Response
+    | LayerEnergy
+    | Direction
+    | ImageDirection
+    | Blend
+    | Misalignment
+    | Diversity
+    | ActivationDifference
+    | PixelNorm
+    | TotalVariation
+    | Blur
+    | BoundaryComplexity
+    | MeanAlpha
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A weight times a product of measures."""
+
+    weight: Annotated[float, Range(-1e9, 1e9), "How much it counts."] = 1.0
+    factors: Annotated[tuple[Measure, ...], "What is multiplied; at least one."] = ()
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """The weighted product."""
+        value = torch.full((len(scene.pictures),), self.weight, device=scene.pictures.device)
+        for factor in self.factors:
+            value = value * factor(scene)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A number per batch entry, higher is better.
+    """A sum of terms: a number for each picture, higher is better."""
 
-    Attributes
-    ----------
-    layers : ids of the layers that it reads.
-    measure : from their values to a tensor [batch].
-    """
+    terms: Annotated[tuple[Term, ...], "What is added; at least one."] = ()
 
-    layers: tuple[str, ...]
-    measure: Callable[[Values], Tensor]
-
-    def __call__(self, values: Values) -> Tensor:
-        """The objective of each batch entry."""
-        return self.measure(values)
+    def __call__(self, scene: Scene) -> Tensor:
+        """The value of each picture."""
+        nothing = torch.zeros(len(scene.pictures), device=scene.pictures.device)
+        return sum((term(scene) for term in self.terms), nothing)
 
     def __add__(self, other: Objective) -> Objective:
         """Both at once."""
-        layers = tuple(dict.fromkeys(self.layers + other.layers))
-        return Objective(layers, lambda values: self(values) + other(values))
+        return Objective(terms=self.terms + other.terms)
 
-    def __mul__(self, factor: float) -> Objective:
-        """The same, more or less important."""
-        return Objective(self.layers, lambda values: self(values) * factor)
+    def __mul__(self, other: Objective | float) -> Objective:
+        """More or less important; or the product of both."""
+        pairs = [(a, b) for a in self.terms for b in as_objective(other).terms]
+        products = (
+            Term(weight=a.weight * b.weight, factors=a.factors + b.factors) for a, b in pairs
+        )
+        return Objective(terms=tuple(products))
 
     __rmul__ = __mul__
 
@@ -62,58 +239,75 @@ class Objective:
         """The difference."""
         return self + -other
 
+    @property
+    def measures(self) -> Iterator[Measure]:
+        """All of them."""
+        return (factor for term in self.terms for factor in term.factors)
 
-def channel(layer: Layer, unit: int) -> Objective:
-    """The mean of a unit over all positions, as `channel` in Lucid."""
+    @property
+    def sites(self) -> list[Site]:
+        """The places that it reads."""
+        return [value for value in self._contents() if isinstance(value, Site)]
 
-    def measure(values: Values) -> Tensor:
-        value = values[layer.id].select(layer.unit_axis, unit)
-        return value.flatten(1).mean(1) if value.ndim > 1 else value
+    @property
+    def photographs(self) -> list[Photograph]:
+        """The pictures that it compares with, each once."""
+        found = (value for value in self._contents() if isinstance(value, Photograph))
+        return list(dict.fromkeys(found))
 
-    return Objective((layer.id,), measure)
+    def layers(self, model: Model) -> tuple[str, ...]:
+        """Ids of the layers that it reads, each once."""
+        return tuple(dict.fromkeys(source(model, site).id for site in self.sites))
 
+    def without(self, *kinds: type) -> Objective:
+        """The terms that have no measure of these kinds."""
+        kept = (t for t in self.terms if not any(isinstance(f, kinds) for f in t.factors))
+        return replace(self, terms=tuple(kept))
 
-def neuron(layer: Layer, unit: int, position: Sequence[int]) -> Objective:
-    """A unit at one position, given as an index for each position axis of the layer."""
-    places = dict(zip(layer.position_axes, position, strict=True))
-    places[layer.unit_axis % len(layer.output.shape)] = unit
-    index: tuple[slice | int, ...] = (slice(None), *(places[a] for a in sorted(places)))
-    return Objective((layer.id,), lambda values: values[layer.id][index])
-
-
-def class_logit(model: Model, unit: int) -> Objective:
-    """A class of the model's output, before the softmax where the output is one.
-
-    A probability can be raised by lowering every other class, which shows those.
-    """
-    output = model.layer(model.output_layer)
-    if output.op in {"softmax", "log_softmax"} and output.producers:
-        output = model.layer(output.producers[0])
-    return channel(output, unit)
-
-
-def at_site(model: Model, site: Site) -> Objective:
-    """The objective that a site with a unit stands for: a neuron, a class or a channel."""
-    if site.unit is None:
-        raise ValueError(f"the site at {site.layer} has no unit")
-    layer = model.layer(site.layer)
-    if site.position:
-        return neuron(layer, site.unit, site.position)
-    if site.layer == model.output_layer:
-        return class_logit(model, site.unit)
-    return channel(layer, site.unit)
+    def _contents(self) -> Iterator[object]:
+        return (getattr(each, f.name) for each in self.measures for f in fields(each))
 
 
-def side_by_side(objectives: Sequence[Objective]) -> Objective:
-    """The i-th objective for the i-th batch entry."""
+def of(measure: Measure) -> Objective:
+    """The objective that is one measure."""
+    return Objective(terms=(Term(factors=(measure,)),))
 
-    def measure(values: Values) -> Tensor:
-        return torch.cat(
-            [
-                objective({layer: values[layer][i : i + 1] for layer in objective.layers})
-                for i, objective in enumerate(objectives)
-            ]
+
+def as_objective(value: Objective | float) -> Objective:
+    """A number as an objective that is that number everywhere."""
+    if isinstance(value, Objective):
+        return value
+    return Objective(terms=(Term(weight=float(value)),))
+
+
+def at_position(value: Tensor, site: Site) -> Tensor:
+    """Of [n, units, *positions] the site's position alone, or all where it has none."""
+    for index in site.position:
+        value = value[:, :, index]
+    return value
+
+
+def along(value: Tensor, wanted: Tensor, cosine_power: float) -> Tensor:
+    """The mean over positions of dot x max(0.1, cosine)^power; directions are axis 1."""
+    unit = torch.nn.functional.normalize(wanted, dim=1, eps=1e-8)
+    dots = (value * unit).sum(1)
+    if cosine_power:
+        cosines = dots / value.norm(dim=1).clamp(min=1e-8)
+        dots = dots * cosines.clamp(min=0.1) ** cosine_power
+    return dots.flatten(1).mean(1) if dots.ndim > 1 else dots
+
+
+def centred(value: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Both cropped to the middle that both have, along each position axis."""
+    for axis in range(2, value.ndim):
+        size = min(value.shape[axis], wanted.shape[axis])
+        value, wanted = (
+            each.narrow(axis, (each.shape[axis] - size) // 2, size) for each in (value, wanted)
         )
+    return value, wanted
 
-    layers = dict.fromkeys(layer for objective in objectives for layer in objective.layers)
-    return Objective(tuple(layers), measure)
+
+def gram(value: Tensor) -> Tensor:
+    """Products of units, [n, units, units], as means over positions."""
+    flat = value.flatten(2) if value.ndim > 2 else value[..., None]
+    return flat @ flat.transpose(1, 2) / flat.shape[2]

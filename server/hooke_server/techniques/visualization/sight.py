@@ -1,99 +1,155 @@
 """How a model looks at pictures that are being optimized.
 
-    sight = Sight.of(model, sites, size)
-    sight(pictures)  ->  Tensor [batch], for each picture the objective of its site
+    sight = Sight(model, [Subject(objective=...), ...], (128, 128))
+    sight(pictures, transformed)  ->  Tensor [batch], for each picture its objective
 
 Pictures are in 0..1; a sight brings them to the range, type and size that the
-model takes, runs a probe as far as the deepest layer that is read, and measures.
+model takes, runs a probe as far as the deepest layer that is read, and measures. Pictures
+that objectives compare with go through the network in the same batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
-from hooke_server.models.probe import Probe
-from hooke_server.techniques.technique import Site
-from hooke_server.techniques.visualization.objectives import (
-    Objective,
-    Values,
-    at_site,
-    side_by_side,
-)
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.redirection import redirect
+from hooke_server.techniques.visualization.scene import Scene, Values
 from hooke_server.techniques.visualization.transforms import resize
 
 Size = tuple[int, int]
 """Height and width."""
 
+Change = Callable[[Tensor], Tensor]
+"""A transform of pictures with its draws made."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """What is measured of one picture.
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What some pictures are made for.
 
     Attributes
     ----------
-    size : what the picture is resized to first; None: the model takes it as it comes.
+    item : index of the part of the request that it answers.
+    samples : numbers of the pictures that are made for it, side by side, among the item's.
+    numbered : whether those numbers are told.
+    site : the place that they show, where it is one.
     """
 
     objective: Objective
-    size: Size | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """From pictures [batch, channels, height, width] in 0..1 to a value each, [batch]."""
-
-    model: Model
-    looks: tuple[Look, ...]
-
-    @classmethod
-    def of(cls, model: Model, sites: Sequence[Site], edge: int) -> Sight:
-        """What the sites stand for, seen in square pictures of that edge."""
-        objectives = [at_site(model, site) for site in sites]
-        declared = _declared_size(model)
-        needed = dict.fromkeys(objective.layers for objective in objectives)
-        all_layers = tuple(dict.fromkeys(layer for layers in needed for layer in layers))
-        everywhere = _takes(model, all_layers, edge)
-        fits = {layers: everywhere or _takes(model, layers, edge) for layers in needed}
-        looks = []
-        for site, objective in zip(sites, objectives, strict=True):
-            # A position counts at the size that the model declares.
-            as_it_comes = fits[objective.layers] and not site.position
-            looks.append(Look(objective=objective, size=None if as_it_comes else declared))
-        return cls(model, tuple(looks))
+    item: int = 0
+    samples: tuple[int, ...] = (0,)
+    numbered: bool = False
+    site: Site | None = None
+    caption: str = ""
 
     @property
-    def groups(self) -> dict[Size | None, list[int]]:
-        """Which pictures are seen at which size; those of one size in one pass."""
-        sizes = dict.fromkeys(look.size for look in self.looks)
-        return {size: [i for i, x in enumerate(self.looks) if x.size == size] for size in sizes}
+    def pictures(self) -> int:
+        """How many are made for it."""
+        return len(self.samples)
 
-    def objective(self, group: Sequence[int]) -> Objective:
-        """That of a batch of some of the pictures."""
-        return side_by_side([self.looks[i].objective for i in group])
+    def seen_at(self, model: Model, size: Size) -> Size | None:
+        """What pictures of that size are resized to first; None: the model takes them so.
 
-    def __neg__(self) -> Sight:
-        """The opposite of each value."""
-        looks = (replace(look, objective=-look.objective) for look in self.looks)
-        return replace(self, looks=tuple(looks))
+        A position counts at the size that the model declares.
+        """
+        fixed = any(site.position for site in self.objective.sites)
+        if not fixed and takes(model, self.objective.layers(model), size):
+            return None
+        return declared_size(model)
 
-    def __call__(self, pictures: Tensor, *, redirected: bool = False) -> Tensor:
-        """Measure; with redirected rectifiers, see `redirection`."""
-        values: dict[int, Tensor] = {}
-        for size, group in self.groups.items():
-            objective = self.objective(group)
-            probe = self.model.probe(objective.layers, redirect if redirected else None)
-            seen = pictures[group] if len(group) < len(pictures) else pictures
-            inputs = normalize(self.model, resize(seen, size) if size else seen)
-            measured = objective(_run(probe, inputs, self.model.fixed_batch)).float()
-            values |= zip(group, measured.unbind(), strict=True)
-        return torch.stack([values[i] for i in range(len(self.looks))])
+
+class Sight:
+    """From pictures [batch, channels (and opacity), height, width] in 0..1 to a value each."""
+
+    def __init__(
+        self, model: Model, subjects: Sequence[Subject], size: Size, *, reduced: bool = False
+    ) -> None:
+        self.model = model
+        self._subjects = subjects
+        self._seen_at = subjects[0].seen_at(model, size)
+        self._precision = torch.bfloat16 if reduced else None
+        self.layers = tuple(
+            dict.fromkeys(layer for s in subjects for layer in s.objective.layers(model))
+        )
+        found = (each for s in subjects for each in s.objective.photographs)
+        self._references = {
+            each: each.cropped(size, channels(model)).to(model.device)
+            for each in dict.fromkeys(found)
+        }
+
+    @property
+    def reference_count(self) -> int:
+        """Pictures that go through the network beside those that are optimized."""
+        return len(self._references)
+
+    def __call__(
+        self,
+        pictures: Tensor,
+        change: Change = lambda x: x,
+        *,
+        background: Tensor | None = None,
+        redirected: bool = False,
+    ) -> Tensor:
+        """Measure each picture.
+
+        Parameters
+        ----------
+        change : what happens to all pictures before the network sees them.
+        background : what is seen through transparent places, [1, channels, height, width].
+        redirected : whether dead rectifiers are redirected, see `redirection`.
+        """
+        count = channels(self.model)
+        colours, alpha = pictures[:, :count], pictures[:, count:]
+        shown = colours
+        if alpha.shape[1]:
+            behind = 0.5 if background is None else background
+            shown = colours * alpha + (1 - alpha) * behind
+        seen = change(torch.cat([shown, *(r[None] for r in self._references.values())]))
+        values = self._values(seen, redirected=redirected)
+        return self._measure(values, colours, alpha if alpha.shape[1] else None)
+
+    def _values(self, seen: Tensor, *, redirected: bool) -> Values:
+        if not self.layers:
+            return {}
+        seen = resize(seen, self._seen_at) if self._seen_at else seen
+        inputs = normalize(self.model, seen)
+        if self.model.graph is None:
+            return _run(lambda x: self.model.forward(self.layers, [x]), inputs, self.model)
+        probe = self.model.probe(self.layers, redirect if redirected else None)
+        kind = self.model.device.type
+        reduced = torch.autocast(kind, self._precision) if self._precision else nullcontext()
+        with reduced:
+            return _run(probe, inputs, self.model)
+
+    def _measure(self, values: Values, colours: Tensor, alpha: Tensor | None) -> Tensor:
+        last = len(colours)
+        references = {
+            each: {layer: value[last + i : last + i + 1] for layer, value in values.items()}
+            for i, each in enumerate(self._references)
+        }
+        measured, begin = [], 0
+        for subject in self._subjects:
+            part = slice(begin, begin + subject.pictures)
+            scene = Scene(
+                model=self.model,
+                values={layer: value[part] for layer, value in values.items()},
+                pictures=colours[part],
+                alpha=None if alpha is None else alpha[part],
+                references=references,
+            )
+            measured.append(subject.objective(scene).float())
+            begin = part.stop
+        return torch.cat(measured)
 
 
 def channels(model: Model) -> int:
@@ -113,34 +169,45 @@ def normalize(model: Model, pictures: Tensor) -> Tensor:
     return pictures.to(given.dtype)
 
 
-def _run(probe: Probe, inputs: Tensor, fixed_batch: int | None) -> Values:
-    """The probe's values; entry by entry where the model takes another batch size only."""
-    if fixed_batch in {None, len(inputs)}:
-        return probe(inputs)
+def _run(function: Callable[[Tensor], Values], inputs: Tensor, model: Model) -> Values:
+    """The function's values; entry by entry where the model takes another batch size only."""
+    fixed = model.fixed_batch
+    if fixed in {None, len(inputs)}:
+        return function(inputs)
     # Each entry fills a whole batch, of which the first value is taken.
-    runs = [probe(entry.expand(fixed_batch, *entry.shape)) for entry in inputs]
-    return {layer: torch.cat([run[layer][:1] for run in runs]) for layer in probe.layers}
+    runs = [function(entry.expand(fixed, *entry.shape)) for entry in inputs]
+    return {layer: torch.cat([run[layer][:1] for run in runs]) for layer in runs[0]}
 
 
-def _declared_size(model: Model) -> Size | None:
+def declared_size(model: Model) -> Size | None:
+    """The size of picture that the model declares, where it does."""
     height, width = model.inputs[0].shape[2:]
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _takes(model: Model, layers: tuple[str, ...], edge: int) -> bool:
-    """Whether the layers can be computed for square pictures of about that edge.
+_taken: WeakKeyDictionary[object, dict[tuple[tuple[str, ...], Size], bool]] = WeakKeyDictionary()
+
+
+def takes(model: Model, layers: tuple[str, ...], size: Size) -> bool:
+    """Whether the layers can be computed for pictures of about that size; tried once.
 
     Transforms change the size by single pixels, which some networks do not take.
     """
-    return all(_computes(model, layers, size) for size in (edge, edge + 1))
+    known = _taken.setdefault(model.graph.module if model.graph else model.runtime, {})
+    if (layers, size) not in known:
+        height, width = size
+        both = ((height, width), (height + 1, width + 1))
+        known[layers, size] = all(_computes(model, layers, each) for each in both)
+    return known[layers, size]
 
 
-def _computes(model: Model, layers: tuple[str, ...], edge: int) -> bool:
+def _computes(model: Model, layers: tuple[str, ...], size: Size) -> bool:
     batch, dtype = model.fixed_batch or 1, model.inputs[0].dtype
-    blank = torch.zeros(batch, channels(model), edge, edge, dtype=dtype, device=model.device)
+    blank = torch.zeros(batch, channels(model), *size, dtype=dtype, device=model.device)
     try:
-        with torch.no_grad():
-            values = model.probe(layers)(blank)
+        values = model.forward(layers, [blank])
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
     except Exception:  # whatever an operation raises for shapes that do not fit
         return False
     return all(_is_like(value, model.layer(layer), batch) for layer, value in values.items())

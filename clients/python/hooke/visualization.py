@@ -1,0 +1,95 @@
+"""Requests for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hooke.filling import fill
+from hooke.messages import layer_name, model_name, number
+from hooke.objectives import Algebra, as_objective
+from hooke.places import Place, location_message, place_locations
+from hooke.readout import IMAGE_FORMAT
+from hooke.techniques import LENSES, FeatureVisualization, Lens
+from hooke.v1 import visualization_service_pb2 as pb
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpriteSheet:
+    """One picture that holds all, with an index: `Picture.tiles`.
+
+    Parameters
+    ----------
+    tile_size : edge that each picture is fitted into; None: as they are.
+    columns : tiles in a row; None: as near to a square as can be.
+    """
+
+    tile_size: int | None = None
+    columns: int | None = None
+
+
+class VisualizeOptions(Place, total=False):
+    """Options of `Client.visualize`, beside the place; see `Place`.
+
+    objective : what to optimize, or several, in place of places; see `hooke.objectives`.
+    seed : of every random choice; the same gives the same pictures.
+    preview_every : a preview each so many steps; left out: no previews.
+    preview_steps : and after these.
+    format : `png`, `jpeg` or `webp`; by default previews as JPEG, the rest as PNG.
+    sprite_sheet : all pictures as one.
+    time_budget : seconds of work after which to stop with what there is.
+    resume_from : id of the `Checkpoint` of a run that stopped, to go on from there.
+    """
+
+    objective: Algebra | Sequence[Algebra]
+    seed: int
+    preview_every: int | None
+    preview_steps: Sequence[int]
+    format: str | None
+    sprite_sheet: SpriteSheet | None
+    time_budget: float | None
+    resume_from: str | None
+
+
+def visualize_request(
+    model: str, technique: Lens | None = None, options: VisualizeOptions | None = None
+) -> pb.VisualizeRequest:
+    """The request of a call; ValueError or TypeError for what the contract cannot say."""
+    given: VisualizeOptions = options or {}
+    request = pb.VisualizeRequest(
+        items=_items(model, given),
+        seed=given.get("seed", 0),
+        resume_from=given.get("resume_from") or "",
+    )
+    lens = technique or FeatureVisualization()
+    names = {kind: name for name, kind in LENSES.items()}
+    fill(getattr(request, names[type(lens)]), lens, model)
+    if (every := given.get("preview_every")) is not None:
+        request.previews.every = every
+    request.previews.steps.extend(given.get("preview_steps", ()))
+    if wanted := given.get("format"):
+        request.format = number(IMAGE_FORMAT, wanted, "format")
+    if (sheet := given.get("sprite_sheet")) is not None:
+        fill(request.sprite_sheet, sheet, model)
+    if (seconds := given.get("time_budget")) is not None:
+        request.time_budget.FromNanoseconds(round(seconds * 1e9))
+    return request
+
+
+def _items(model: str, options: VisualizeOptions) -> list[pb.VisualizationItem]:
+    """An item for each place or objective, or one for all units of a layer."""
+    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
+    if (objective := options.get("objective")) is not None:
+        if place:
+            raise ValueError("show a place or an objective, not both")
+        several = [objective] if isinstance(objective, Algebra) else objective
+        made = [pb.VisualizationItem() for _ in several]
+        for item, each in zip(made, several, strict=True):
+            fill(item.objective, as_objective(each), model)
+        return made
+    if place.get("unit") == "all":
+        layer = place.get("layer")
+        name = model_name(model) if layer is None else layer_name(model, layer)
+        return [pb.VisualizationItem(units=pb.UnitSelection(layer=name))]
+    places = place_locations(**place)
+    return [pb.VisualizationItem(location=location_message(each, model)) for each in places]
