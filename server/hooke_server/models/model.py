@@ -14,7 +14,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from hooke_server.errors import FailedPreconditionError, Reason
+from hooke_server.models.folding import Folded
 from hooke_server.models.graph import Graph
 from hooke_server.models.layer import Layer, TensorSpec
 from hooke_server.models.preprocessing import Preprocessing
@@ -85,6 +86,7 @@ class Model:
     notes: tuple[str, ...] = ()
     mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
+    _folded: Folded = field(default_factory=Folded, repr=False, compare=False)
     _changes_when_read: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -154,6 +156,14 @@ class Model:
                 Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"
             )
         return self._probes.get(self.graph, tuple(layers), rewrite)
+
+    def quick_probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
+        """A probe that is equal but for rounding, and quicker to climb through; see `folding`."""
+        if self.graph is None:
+            return self.probe(layers, rewrite)
+        changes = self._changes()
+        polish = partial(self._folded.apply, changes=changes)
+        return self._probes.get(self.graph, tuple(layers), rewrite, polish, changes)
 
     def forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The values of `layers` by id, without gradients; execution stops at the deepest."""

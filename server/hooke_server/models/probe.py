@@ -8,7 +8,7 @@ no hook and no interpreter is in the way. Any number of threads may call it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import Lock
 
 import torch
@@ -20,6 +20,10 @@ Rewrite = Callable[[fx.Graph], None]
 """A change to a probe's own copy of the graph, before what is not needed is cut away."""
 
 
+Polish = Callable[[fx.GraphModule], None]
+"""A change to a probe's own module, after that."""
+
+
 class Probe:
     """From the model's inputs to a dict from layer id to tensor.
 
@@ -28,11 +32,17 @@ class Probe:
     """
 
     def __init__(
-        self, graph: Graph, layers: tuple[str, ...], rewrite: Rewrite | None = None
+        self,
+        graph: Graph,
+        layers: tuple[str, ...],
+        rewrite: Rewrite | None = None,
+        polish: Polish | None = None,
     ) -> None:
         self.layers = layers
         self._places = [graph.places[layer] for layer in layers]
         self._module = cut(graph.module, [place.node for place in self._places], rewrite)
+        if polish:
+            polish(self._module)
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Run the graph as far as the deepest layer."""
@@ -73,13 +83,25 @@ class ProbeCache:
     def __init__(self, size: int = 64) -> None:
         self._size = size
         self._lock = Lock()
-        self._probes: OrderedDict[tuple[tuple[str, ...], Rewrite | None], Probe] = OrderedDict()
+        self._probes: OrderedDict[Hashable, Probe] = OrderedDict()
 
-    def get(self, graph: Graph, layers: tuple[str, ...], rewrite: Rewrite | None = None) -> Probe:
-        """The probe of these layers, cut now if it is not there."""
-        key = layers, rewrite
+    def get(
+        self,
+        graph: Graph,
+        layers: tuple[str, ...],
+        rewrite: Rewrite | None = None,
+        polish: Polish | None = None,
+        version: Hashable = None,
+    ) -> Probe:
+        """The probe of these layers, cut now if it is not there.
+
+        Parameters
+        ----------
+        version : tells polished probes of different weights apart.
+        """
+        key = layers, rewrite, polish is None, version
         with self._lock:
-            probe = self._probes.get(key) or Probe(graph, layers, rewrite)
+            probe = self._probes.get(key) or Probe(graph, layers, rewrite, polish)
             self._probes[key] = probe
             self._probes.move_to_end(key)
             while len(self._probes) > self._size:

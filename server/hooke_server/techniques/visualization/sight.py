@@ -125,7 +125,7 @@ class Sight:
         inputs = normalize(self.model, seen)
         if self.model.graph is None:
             return _run(lambda x: self.model.forward(self.layers, [x]), inputs, self.model)
-        probe = self.model.probe(self.layers, redirect if redirected else None)
+        probe = self.model.quick_probe(self.layers, redirect if redirected else None)
         kind = self.model.device.type
         reduced = torch.autocast(kind, self._precision) if self._precision else nullcontext()
         with reduced:
@@ -166,7 +166,8 @@ def normalize(model: Model, pictures: Tensor) -> Tensor:
             for numbers in (declared.mean, declared.std)
         )
         pictures = (pictures - mean) / std
-    return pictures.to(given.dtype)
+    # The layout of quick probes; it would be converted at each of their convolutions.
+    return pictures.to(given.dtype, memory_format=torch.channels_last)
 
 
 def _run(function: Callable[[Tensor], Values], inputs: Tensor, model: Model) -> Values:
