@@ -64,14 +64,14 @@ def _convolutions(module: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node | N
 
 def _asks_shape(node: fx.Node) -> bool:
     """Whether a node only looks at a value's number of dimensions, which stays."""
-    return node.target is getattr and node.args[1] == "ndim"
+    return node.target is getattr and bool(node.args[1] == "ndim")
 
 
 def _folded(module: fx.GraphModule, conv: fx.Node, norm: fx.Node | None) -> nn.Conv2d:
     found: Any = module.get_submodule(str(conv.target))
     weight, bias = found.weight.detach(), found.bias
-    if norm is not None:
-        mean, variance, scale, shift, epsilon = _statistics(module, norm) or ()
+    if norm is not None and (statistics := _statistics(module, norm)):
+        mean, variance, scale, shift, epsilon = statistics
         factor = torch.rsqrt(variance + epsilon) * (1 if scale is None else scale)
         moved = -mean if bias is None else bias.detach() - mean
         weight = weight * factor.reshape(-1, 1, 1, 1)
@@ -108,7 +108,7 @@ def _statistics(module: fx.GraphModule, node: fx.Node) -> Statistics | None:
     values = [None if each is None else _attribute(module, each.target) for each in attributes]  # type: ignore[union-attr]
     if len(node.args) > 3 or values[0] is None:
         return None
-    return (*values, node.kwargs.get("eps", 1e-5))  # type: ignore[return-value, arg-type]
+    return (*values, node.kwargs.get("eps", 1e-5))  # type: ignore[return-value]
 
 
 def _attribute(module: nn.Module, path: Any) -> Any:

@@ -18,7 +18,7 @@ from hooke_server.techniques.visualization.objectives import (
     as_objective,
     of,
 )
-from hooke_server.techniques.visualization.optimization import Finished, Optimization
+from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.requirements import unit_obstacle
 from hooke_server.techniques.visualization.sight import Subject
 
@@ -113,7 +113,4 @@ def feature_visualization(
     objective measured on itself, without transforms.
     """
     wanted = subjects(view, sign=sign, pictures=pictures, diversity=diversity)
-    run = Optimization(view, wanted, ascent)
-    for frame in run:
-        yield frame.frame() if isinstance(frame, Finished) else frame
-    yield run.result()
+    yield from Optimization(view, wanted, ascent).frames()

@@ -166,7 +166,9 @@ class ActivationDifference:
         value = scene.activations(self.location)
         wanted = scene.reference(self.image, self.location)
         if self.comparison is ActivationComparison.GRAM:
-            return (gram(value) - gram(wanted)).abs().flatten(1).mean(1)
+            wanted = gram(wanted)
+            apart = (gram(value) - wanted).abs().flatten(1).mean(1)
+            return apart / wanted.abs().mean().clamp(min=1e-12)
         value, wanted = centred(value, wanted)
         apart = value - wanted
         if self.comparison is ActivationComparison.MEAN_ABSOLUTE:
@@ -230,6 +232,10 @@ class Objective:
         return Objective(terms=tuple(products))
 
     __rmul__ = __mul__
+
+    def __rsub__(self, other: float) -> Objective:
+        """A number less this."""
+        return as_objective(other) - self
 
     def __neg__(self) -> Objective:
         """The opposite."""

@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hooke_server.techniques.frames import Picture, Progress, Result
+from hooke_server.techniques.frames import Frames, Picture, Progress, Result
 from hooke_server.techniques.technique import View
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.ascent import Ascent, Precision, gradient_free
@@ -116,6 +116,12 @@ class Optimization:
                 self.complete = False
                 return
             yield from self._climb(number, batch)
+
+    def frames(self, name: str = "feature") -> Frames:
+        """All frames of a technique that does nothing else, its pictures under that name."""
+        for frame in self:
+            yield frame.frame(name) if isinstance(frame, Finished) else frame
+        yield self.result()
 
     def result(self, **metrics: float) -> Result:
         """The result of a run that was this alone."""

@@ -104,6 +104,11 @@ def unit_obstacle(model: Model, site: Site) -> str:
     return ""
 
 
+def gradient_unit_obstacle(model: Model, site: Site) -> str:
+    """The same where gradients are needed."""
+    return gradient_obstacle(model) or unit_obstacle(model, site)
+
+
 def check_objective(model: Model, objective: Objective, path: str) -> None:
     """Raise for an objective that cannot be measured in this model."""
     if not objective.terms or not all(term.factors for term in objective.terms):

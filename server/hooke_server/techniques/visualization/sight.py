@@ -21,6 +21,7 @@ from torch import Tensor
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import View
 from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.redirection import redirect
 from hooke_server.techniques.visualization.scene import Scene, Values
@@ -66,6 +67,15 @@ class Subject:
         if not fixed and takes(model, self.objective.layers(model), size):
             return None
         return declared_size(model)
+
+
+def layer_subjects(view: View, objective: Callable[[Site], Objective]) -> list[Subject]:
+    """A subject for each item that is a place, with the objective of that place."""
+    return [
+        Subject(objective=objective(item.site), item=index, site=item.site)
+        for index, item in enumerate(view.items)
+        if item.site is not None
+    ]
 
 
 class Sight:
