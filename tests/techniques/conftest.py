@@ -67,3 +67,22 @@ def tiny() -> Model:
         "fc": torch.nn.Linear(256, 5),
     }
     return model_of(torch.nn.Sequential(OrderedDict(layers)), 3, 8, 8)
+
+
+class Chances(torch.nn.Module):
+    """Probabilities of 4 classes, and which is largest."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(12, 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.fc(x.flatten(1))
+        return torch.softmax(logits, 1), logits.argmax(1)
+
+
+@pytest.fixture(scope="session")
+def chances() -> Model:
+    """Takes pictures of 2 x 2; ends in a softmax."""
+    torch.manual_seed(0)
+    return model_of(Chances(), 3, 2, 2)

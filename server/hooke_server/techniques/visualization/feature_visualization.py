@@ -50,9 +50,9 @@ def _subjects(
     diversity: float,
 ) -> Iterator[Subject]:
     objective = item.objective or of(Response(location=item.site))  # type: ignore[arg-type]
-    layer = item.site or objective.sites[0]
-    if pictures > 1 and diversity:
-        whole = Site(layer=layer.layer, model=layer.model)
+    places = [item.site] if item.site else objective.sites
+    if pictures > 1 and diversity and places:
+        whole = Site(layer=places[0].layer, model=places[0].model)
         # A share of the unit's own response, whatever its scale.
         objective = objective * (as_objective(1) + diversity * of(Diversity(location=whole)))
     signs = [each for each in (1, -1) if sign in {SIGNS[each], VisualizationSign.BOTH}]
