@@ -133,6 +133,13 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     )
 
 
+def pass_estimate(model: Model, layers: tuple[str, ...]) -> Estimate:
+    """What one pass to some layers and back costs, at the model's own size."""
+    needed, batch = upstream(model, layers), model.fixed_batch or 1
+    memory = int(batch * _kept(needed, 1.0)) + 4 * PICTURE_COPIES * model.inputs[0].count()
+    return Estimate(memory_bytes=memory, macs=int(2 * batch * _macs(needed, 1.0)), layers=layers)
+
+
 def _kept(layers: Sequence[Layer], area: float) -> float:
     sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
     return sum(sizes) + 2 * max(sizes, default=0)

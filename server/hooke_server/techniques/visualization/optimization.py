@@ -81,6 +81,8 @@ class Optimization:
     size : height and width of the pictures; by default a square, or the shape of the
         picture to start from.
     model : index of the model that sees them.
+    first_noise : all begin with the noise of an item's first picture, so that what
+        differs between them is what they are made for.
     stage : which of `stages` optimizations of the same run this is.
     """
 
@@ -94,6 +96,7 @@ class Optimization:
         model: int = 0,
         stage: int = 0,
         stages: int = 1,
+        first_noise: bool = False,
     ) -> None:
         self._view = view
         self._model = view.models[model]
@@ -101,6 +104,7 @@ class Optimization:
         self._size = size or ascent.picture_size()
         self._batches = batches(view, self._model, penalized(subjects, ascent), ascent, self._size)
         self._stage, self._stages = stage, stages
+        self._first_noise = first_noise
         self._reduced: bool | None = (
             None
             if ascent.precision is Precision.QUICKER
@@ -172,7 +176,7 @@ class Optimization:
         return noise.render(*noise.start)
 
     def _image(self, batch: Sequence[Subject]) -> Image:
-        samples = [sample for s in batch for sample in s.samples]
+        samples = [0 if self._first_noise else n for s in batch for n in s.samples]
         items = [s.item for s in batch for _ in s.samples]
         canvas = self._canvas(samples, items, self._view.seed)
         if not gradient_free(self._ascent, self._model):
