@@ -1,17 +1,55 @@
 """Parameters: what a signature declares is what is checked."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 import pytest
 
 from hooke_server.errors import InvalidArgumentError
-from hooke_server.techniques.parameters import Range, read_parameters
+from hooke_server.techniques.parameters import (
+    MAX_REPEATED,
+    REQUIRED,
+    ParameterType,
+    Range,
+    check_all,
+    message_fields,
+    plain_message,
+    read_parameters,
+)
+from hooke_server.techniques.targets import Photograph, Site
 
 
 class Colour(StrEnum):
     RED = "red"
     BLUE = "blue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brush:
+    """What strokes are made with.
+
+    Not said.
+    """
+
+    width: Annotated[int, Range(1, 9), "Of a stroke."]
+    colour: Annotated[Colour, "Which."] = Colour.RED
+
+
+@dataclass(frozen=True, kw_only=True)
+class SprayCan:
+    """What clouds are made with."""
+
+    pressure: Annotated[float | None, Range(0, 1), "How much."] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painting:
+    """A picture with its frame."""
+
+    tool: Annotated[Brush | SprayCan, "With what."] = SprayCan(pressure=0.5)
+    layers: Annotated[tuple[Brush | SprayCan, ...], "One over another."] = ()
+    frame: Annotated[Brush, "Around it."] = Brush(width=2)
 
 
 def example(
@@ -21,19 +59,60 @@ def example(
     width: Annotated[float, Range(0.1, 2), "How wide."] = 0.5,
     colour: Annotated[Colour, "Which."] = Colour.RED,
     open_end: Annotated[bool, "Whether."] = True,
+    extra: Annotated[float | None, Range(0, 1), "Perhaps."] = None,
+    sizes: Annotated[tuple[int, ...], Range(2, 64), "Several."] = (2, 4),
+    painting: Annotated[Painting, "What."] = Painting(frame=Brush(width=7, colour=Colour.BLUE)),
+    other: Annotated[Painting | None, "Beside it."] = None,
+    place: Annotated[Site, "Where."],
+    photographs: Annotated[tuple[Photograph, ...], "Of what."] = (),
 ) -> None: ...
 
 
 PARAMETERS = read_parameters(example)
 
 
+def checked(name, value):
+    return PARAMETERS[name].check(value, "example")
+
+
+def refused(name, value):
+    with pytest.raises(InvalidArgumentError) as error:
+        checked(name, value)
+    return str(error.value), error.value.field
+
+
 def test_a_signature_is_read_whole():
-    assert list(PARAMETERS) == ["steps", "width", "colour", "open_end"]
+    types = {
+        "steps": ParameterType.INTEGER, "width": ParameterType.NUMBER,
+        "colour": ParameterType.CHOICE, "open_end": ParameterType.BOOLEAN,
+        "extra": ParameterType.NUMBER, "sizes": ParameterType.INTEGER,
+        "painting": ParameterType.MESSAGE, "other": ParameterType.MESSAGE,
+        "place": ParameterType.LOCATION, "photographs": ParameterType.IMAGE,
+    }  # fmt: skip
+    assert {name: p.type for name, p in PARAMETERS.items()} == types
+    assert list(PARAMETERS) == list(types)
     steps = PARAMETERS["steps"]
-    assert (steps.type, steps.description, steps.default) == (int, "How many.", 5)
+    assert (steps.kind, steps.description, steps.default) == (int, "How many.", 5)
     assert steps.bounds == Range(1, 10)
     assert PARAMETERS["colour"].choices == ("red", "blue")
     assert PARAMETERS["open_end"].bounds is None
+    assert PARAMETERS["open_end"].choices == ()
+    assert PARAMETERS["place"].default is REQUIRED
+    assert [name for name, p in PARAMETERS.items() if p.repeated] == ["sizes", "photographs"]
+
+
+def test_messages_and_alternatives_are_read_to_their_leaves():
+    painting = PARAMETERS["painting"].fields
+    assert list(painting) == ["tool", "layers", "frame"]
+    tool = painting["tool"]
+    assert tool.type is painting["layers"].type is ParameterType.ONE_OF
+    assert list(tool.fields) == ["brush", "spray_can"]
+    assert tool.fields["brush"].type is ParameterType.MESSAGE
+    assert tool.fields["brush"].description == "What strokes are made with."
+    assert tool.fields["brush"].fields["width"].default is REQUIRED
+    assert tool.fields["brush"].fields["width"].bounds == Range(1, 9)
+    assert tool.fields["spray_can"].fields["pressure"].default is None
+    assert painting["layers"].repeated
 
 
 @pytest.mark.parametrize(
@@ -45,12 +124,17 @@ def test_a_signature_is_read_whole():
         ("width", 2, 2.0),
         ("colour", "blue", Colour.BLUE),
         ("open_end", False, False),
+        ("extra", None, None),
+        ("extra", 0.25, 0.25),
+        ("sizes", [], ()),
+        ("sizes", [2, 64.0], (2, 64)),
+        ("other", None, None),
+        ("place", Site(layer="a"), Site(layer="a")),
     ],
 )
 def test_values_that_fit(name, value, result):
-    checked = PARAMETERS[name].check(value, "example")
-    assert checked == result
-    assert type(checked) is PARAMETERS[name].type
+    assert checked(name, value) == result
+    assert type(checked(name, value)) is type(result)
 
 
 @pytest.mark.parametrize(
@@ -61,22 +145,151 @@ def test_values_that_fit(name, value, result):
         ("steps", 2.5, "whole number"),
         ("steps", None, "not None"),
         ("steps", "many", "whole number"),
+        ("steps", float("inf"), "whole number"),
         ("width", float("nan"), "a number between 0.1 and 2, not nan"),
         ("width", float("inf"), "between 0.1 and 2"),
-        ("steps", float("inf"), "whole number"),
         ("colour", "green", "one of red, blue, not 'green'"),
+        ("colour", 7, "one of red, blue, not 7"),
         ("open_end", "yes", "true or false"),
         ("open_end", 2, "true or false"),
+        ("extra", 2, "extra must be a number between 0 and 1, not 2"),
+        ("sizes", 3, "sizes must be a whole number between 2 and 64"),
+        ("sizes", "33", "sizes must be"),
+        ("place", "conv1", "place must be a location, not str"),
+        ("place", None, "place must be a location, not NoneType"),
+        ("painting", 3, "painting must be a message, not int"),
+        ("other", [1], "other must be a message, not list"),
     ],
 )
 def test_values_that_do_not_fit(name, value, message):
-    with pytest.raises(InvalidArgumentError, match=message) as refused:
-        PARAMETERS[name].check(value, "example")
-    assert refused.value.field == f"example.{name}"
+    said, field = refused(name, value)
+    assert message in said
+    assert field == f"example.{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "message"),
+    [
+        ("sizes", [2, 4, 1], "sizes[2]", "between 2 and 64, not 1"),
+        ("painting", {"size": 3}, "painting.size", "takes tool, layers, frame, not 'size'"),
+        ("painting", {"frame": {"width": 10}}, "painting.frame.width", "between 1 and 9"),
+        ("painting", {"tool": ("brush", {})}, "painting.tool.brush.width", "width must be given"),
+        (
+            "painting",
+            {"tool": ("pen", {})},
+            "painting.tool",
+            "one of brush, spray_can",
+        ),
+        ("painting", {"tool": Site(layer="a")}, "painting.tool", "one of brush, spray_can"),
+        (
+            "painting",
+            {"layers": [("brush", {"width": 1}), ("spray_can", {"pressure": 2})]},
+            "painting.layers[1].spray_can.pressure",
+            "between 0 and 1",
+        ),
+        ("photographs", [Photograph(b""), b""], "photographs[1]", "must be an image, not bytes"),
+    ],
+)
+def test_errors_tell_the_path_to_what_is_wrong(name, value, field, message):
+    said, where = refused(name, value)
+    assert where == f"example.{field}"
+    assert message in said
+
+
+def test_there_may_not_be_more_than_so_many():
+    assert len(checked("sizes", [2] * MAX_REPEATED)) == MAX_REPEATED
+    said, field = refused("sizes", [2] * (MAX_REPEATED + 1))
+    assert (said, field) == (f"sizes has at most {MAX_REPEATED} values", "example.sizes")
+
+
+def test_parts_that_are_left_out_are_those_of_the_wholes_default():
+    """Not those of the message: a technique may have defaults of its own."""
+    painting = checked("painting", {"frame": {"width": 3}})
+    assert painting.frame == Brush(width=3, colour=Colour.BLUE)
+    assert painting.tool == SprayCan(pressure=0.5)
+    assert checked("painting", {"frame": {}}).frame == Brush(width=7, colour=Colour.BLUE)
+    assert checked("other", {"frame": {"width": 3}}).frame == Brush(width=3)
+    assert checked("other", {}) == Painting()
+
+
+def test_an_alternative_keeps_the_default_where_it_is_the_same():
+    assert checked("painting", {"tool": ("spray_can", {})}).tool == SprayCan(pressure=0.5)
+    assert checked("painting", {"tool": ("brush", {"width": 4})}).tool == Brush(width=4)
+    layers = [("spray_can", {}), Brush(width=5), ("brush", {"width": 1, "colour": "blue"})]
+    assert checked("painting", {"layers": layers}).layers == (
+        SprayCan(),
+        Brush(width=5),
+        Brush(width=1, colour=Colour.BLUE),
+    )
+
+
+def test_a_value_of_the_type_is_checked_like_any_other():
+    wrong = Painting(frame=Brush(width=99))
+    assert checked("painting", Painting()) == Painting()
+    said, field = refused("painting", wrong)
+    assert (field, "between 1 and 9, not 99" in said) == ("example.painting.frame.width", True)
+
+
+def test_all_at_once():
+    place = Site(layer="a", unit=2)
+    values = check_all(PARAMETERS, {"place": place, "steps": 3}, "example")
+    assert list(values) == list(PARAMETERS)
+    assert (values["steps"], values["place"], values["sizes"]) == (3, place, (2, 4))
+    with pytest.raises(InvalidArgumentError, match=r"place must be given: Where\.") as missing:
+        check_all(PARAMETERS, {}, "example")
+    assert missing.value.field == "example.place"
+    with pytest.raises(InvalidArgumentError, match=r"this takes steps, .*, not 'stpes'") as unknown:
+        check_all(PARAMETERS, {"stpes": 1}, "example")
+    assert unknown.value.field == "example.stpes"
+
+
+def test_plain_values_are_those_of_the_contract():
+    file = Photograph(b"abc")
+    plain = {
+        "steps": (5, 5),
+        "colour": (Colour.BLUE, "blue"),
+        "sizes": ((2, 3), [2, 3]),
+        "other": (None, None),
+        "place": (Site(layer="a", unit=0, position=(1, 2)), {
+            "layer": "a", "unit": 0, "position": (1, 2), "model": 0}),
+        "photographs": ((file,), [{"sha256": file.digest}]),
+        "painting": (
+            Painting(layers=(Brush(width=1),)),
+            {
+                "tool": {"spray_can": {"pressure": 0.5}},
+                "layers": [{"brush": {"width": 1, "colour": "red"}}],
+                "frame": {"width": 2, "colour": "red"},
+            },
+        ),
+    }  # fmt: skip
+    for name, (value, expected) in plain.items():
+        assert PARAMETERS[name].plain(value) == expected
+    assert plain_message(Painting())["layers"] == []
+    assert file.digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_plain_values_come_back():
+    """What a provenance says can be asked for again, alternatives as pairs."""
+    painting = Painting(tool=Brush(width=3), layers=(SprayCan(pressure=0.25), Brush(width=1)))
+    plain = PARAMETERS["painting"].plain(painting)
+    plain["tool"] = next(iter(plain["tool"].items()))
+    plain["layers"] = [next(iter(each.items())) for each in plain["layers"]]
+    assert checked("painting", plain) == painting
 
 
 def test_a_parameter_without_description_cannot_be_declared():
     def nameless(view: object, *, steps: int = 5) -> None: ...
 
-    with pytest.raises(TypeError, match=r"nameless\.steps needs Annotated"):
+    with pytest.raises(TypeError, match=r"steps needs Annotated"):
         read_parameters(nameless)
+
+
+def test_a_parameter_of_no_known_type_cannot_be_declared():
+    def wrong(view: object, *, steps: Annotated[list[int], "Steps."] = ()) -> None: ...
+
+    with pytest.raises(TypeError, match=r"no parameter's type|issubclass"):
+        read_parameters(wrong)
+
+
+def test_a_message_is_read_once():
+    assert message_fields(Brush) is message_fields(Brush)

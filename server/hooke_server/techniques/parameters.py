@@ -180,7 +180,8 @@ class Parameter:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         between = f" between {self.bounds.low:g} and {self.bounds.high:g}" if self.bounds else ""
-        return WORDS.get(self.type, f"a {self.type}") + between
+        article = "an" if self.type is ParameterType.IMAGE else "a"
+        return WORDS.get(self.type, f"{article} {self.type}") + between
 
 
 WORDS = {
