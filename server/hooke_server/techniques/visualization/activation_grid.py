@@ -21,7 +21,7 @@ from hooke_server.techniques.visualization.objectives import CosinePower, Direct
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, as_vector, blank, pooled
 from hooke_server.techniques.visualization.requirements import map_obstacle
-from hooke_server.techniques.visualization.sight import Subject
+from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=64, steps=96)
 SMALLEST = 0.4
@@ -55,7 +55,7 @@ def estimate(
     view: View, *, photograph: Photograph, ascent: Ascent, cells: int, cosine_power: float
 ) -> Estimate:
     """What a run would cost."""
-    return ascent_estimate(view, subjects(view, photograph, cells, cosine_power)[0], ascent)
+    return ascent_estimate(view, placeholders(view, cells**2), ascent)
 
 
 @technique(

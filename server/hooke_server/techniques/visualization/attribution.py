@@ -64,7 +64,7 @@ def attribute(model: Model, photograph: Photograph, site: Site, target: Site | N
     return Attribution(
         values=units_first(layer, {layer.id: product})[0].float(),
         target=target,
-        response=float(response),
+        response=float(response.detach()),
     )
 
 

@@ -27,7 +27,7 @@ from hooke_server.techniques.visualization.images import to_pixels
 from hooke_server.techniques.visualization.objectives import Response, of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.requirements import whole_layer_obstacle
-from hooke_server.techniques.visualization.sight import Subject
+from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=96, steps=128)
 BAR, LINE, GAP = 200, 16, 4
@@ -74,11 +74,8 @@ def estimate(
     view: View, *, photograph: Photograph, target: Site | None, units: int, ascent: Ascent
 ) -> Estimate:
     """What a run would cost: the larger of a pass for the attribution and of the icons."""
-    found = attributions(view, photograph, target)
-    once, icons = (
-        pass_cost(view, target),
-        ascent_estimate(view, subjects(view, found, units), ascent),
-    )
+    once = pass_cost(view, target)
+    icons = ascent_estimate(view, placeholders(view, 2 * units), ascent)
     return max(once, icons, key=lambda each: each.memory_bytes)
 
 

@@ -140,6 +140,14 @@ def pass_estimate(model: Model, layers: tuple[str, ...]) -> Estimate:
     return Estimate(memory_bytes=memory, macs=int(2 * batch * _macs(needed, 1.0)), layers=layers)
 
 
+def forward_estimate(model: Model, layers: tuple[str, ...], batch: int, count: int) -> Estimate:
+    """What `count` pictures cost that are only looked at, in batches, at the model's size."""
+    needed = upstream(model, layers)
+    pictures = PICTURE_COPIES * 4 * model.inputs[0].count()
+    memory = int(batch * (_largest(needed, 1.0) + pictures)) + count * pictures // PICTURE_COPIES
+    return Estimate(memory_bytes=memory, macs=int(count * _macs(needed, 1.0)), layers=layers)
+
+
 def _kept(layers: Sequence[Layer], area: float) -> float:
     sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
     return sum(sizes) + 2 * max(sizes, default=0)

@@ -20,7 +20,7 @@ from hooke_server.techniques.visualization.objectives import CosinePower, Direct
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, as_vector, colored_maps
 from hooke_server.techniques.visualization.requirements import map_obstacle
-from hooke_server.techniques.visualization.sight import Subject
+from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=96, steps=128)
 ITERATIONS = 1000
@@ -89,7 +89,7 @@ def estimate(
     view: View, *, photograph: Photograph, ascent: Ascent, groups: int, cosine_power: float
 ) -> Estimate:
     """What a run would cost."""
-    return ascent_estimate(view, subjects(view, photograph, groups, cosine_power)[0], ascent)
+    return ascent_estimate(view, placeholders(view, groups), ascent)
 
 
 def check(view: View, *, ascent: Ascent, groups: int, **_: object) -> None:

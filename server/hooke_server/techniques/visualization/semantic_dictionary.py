@@ -22,7 +22,7 @@ from hooke_server.techniques.visualization.objectives import Response, of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, blank, pooled
 from hooke_server.techniques.visualization.requirements import map_obstacle
-from hooke_server.techniques.visualization.sight import Subject
+from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=64, steps=96)
 
@@ -87,8 +87,7 @@ def estimate(
     view: View, *, photograph: Photograph, ascent: Ascent, units: int, icons: int, cells: int
 ) -> Estimate:
     """What a run would cost."""
-    found = entries(view, photograph, units, icons, cells)
-    return ascent_estimate(view, subjects(view, found), ascent)
+    return ascent_estimate(view, placeholders(view, icons), ascent)
 
 
 @technique(
@@ -107,7 +106,7 @@ def semantic_dictionary(
     photograph: Annotated[Photograph, "The picture that the layer looks at."],
     ascent: Annotated[Ascent, "How each icon is made."] = DEFAULTS,
     units: Annotated[int, Range(1, 32), "Units at each place."] = 4,
-    icons: Annotated[int, Range(1, 256), "Most icons."] = 24,
+    icons: Annotated[int, Range(1, 256), "Most icons."] = 32,
     cells: Annotated[int, Range(1, 32), "Most places along an edge."] = 7,
 ) -> Frames:
     """The strongest units at each place of a photograph, each with an icon of what it looks for.
@@ -151,7 +150,7 @@ def draw_dictionary(
                 continue
             top, left = row * edge, column * edge
             icon = Image.fromarray(icons[unit]).resize((edge, edge))
-            share = 0.25 + 0.75 * min(1.0, value / strongest)
+            share = 0.4 + 0.6 * min(1.0, value / strongest) ** 0.5
             place = canvas[top : top + edge, left : left + edge]
             place[:] = np.rint(np.asarray(icon) * share + place * (1 - share))
             index.append(

@@ -22,7 +22,7 @@ from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import View
-from hooke_server.techniques.visualization.objectives import Objective
+from hooke_server.techniques.visualization.objectives import LayerEnergy, Objective, of
 from hooke_server.techniques.visualization.redirection import redirect
 from hooke_server.techniques.visualization.scene import Scene, Values
 from hooke_server.techniques.visualization.transforms import resize
@@ -75,6 +75,15 @@ def layer_subjects(view: View, objective: Callable[[Site], Objective]) -> list[S
         Subject(objective=objective(item.site), item=index, site=item.site)
         for index, item in enumerate(view.items)
         if item.site is not None
+    ]
+
+
+def placeholders(view: View, count: int) -> list[Subject]:
+    """As many subjects for each item as there will be, which costs nothing to say."""
+    return [
+        subject
+        for _ in range(count)
+        for subject in layer_subjects(view, lambda site: of(LayerEnergy(location=site)))
     ]
 
 
