@@ -13,6 +13,10 @@ from PIL import Image
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.techniques.frames import Frame, Frames, Picture, Result, Tile
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.pictures import GUTTER
+
+GAP = 2
+"""Pixels between tiles."""
 
 MAX_EDGE = 8192
 """Pixels along the longest edge of a sheet."""
@@ -52,14 +56,14 @@ def make_sheet(pictures: Sequence[Picture], sheet: SpriteSheet) -> Picture:
     cell_height, cell_width = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
     columns = min(sheet.columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     rows = math.ceil(len(tiles) / columns)
-    height, width = rows * cell_height, columns * cell_width
+    height, width = rows * (cell_height + GAP) - GAP, columns * (cell_width + GAP) - GAP
     _check_size(height, width, rows, columns)
     channels = max(tile.shape[2] for tile in tiles)
-    canvas = np.zeros((height, width, channels), np.uint8)
+    canvas = np.full((height, width, channels), GUTTER, np.uint8)
     index = []
     for number, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
-        top = number // columns * cell_height + (cell_height - tile.shape[0]) // 2
-        left = number % columns * cell_width + (cell_width - tile.shape[1]) // 2
+        top = number // columns * (cell_height + GAP) + (cell_height - tile.shape[0]) // 2
+        left = number % columns * (cell_width + GAP) + (cell_width - tile.shape[1]) // 2
         place = canvas[top : top + tile.shape[0], left : left + tile.shape[1]]
         place[..., :3] = tile[..., :3]
         if channels == 4:
@@ -99,7 +103,7 @@ def _fitted(pixels: np.ndarray[Any, Any], edge: int | None) -> np.ndarray[Any, A
 
 def _check_size(height: int, width: int, rows: int, columns: int) -> None:
     if max(height, width) > MAX_EDGE:
-        fitting = MAX_EDGE // max(rows, columns)
+        fitting = MAX_EDGE // max(rows, columns) - GAP
         raise ResourceExhaustedError(
             Reason.LIMIT_EXCEEDED,
             f"the sheet would have {width} x {height} pixels, more than {MAX_EDGE} along an edge;"

@@ -166,6 +166,7 @@ class Technique:
     function: TechniqueFunction
     takes_objectives: bool
     resumable: bool
+    several_models: bool
 
     def bind(
         self,
@@ -180,6 +181,8 @@ class Technique:
         """Check everything and freeze it; unset parameters take their defaults."""
         if not items:
             raise _invalid("name at least one item", "items")
+        if len(models) > 1 and not self.several_models:
+            raise _invalid(f"all places that {self.name} is given must lie in one model", "items")
         for index, item in enumerate(items):
             self._check_item(models, item, f"items[{index}]")
         values = check_all(self.parameters, given, self.name)
@@ -214,6 +217,8 @@ class Technique:
         if item.site is None:
             if not self.takes_objectives:
                 raise _invalid(f"{self.name} takes locations and units, no objectives", path)
+        elif item.site.model:
+            raise _invalid("all items must lie in one model", path)
         elif reason := self.obstacle(models[item.site.model], item.site):
             raise FailedPreconditionError(
                 Reason.TECHNIQUE_NOT_APPLICABLE,
@@ -267,6 +272,7 @@ def technique(
     check: Check = _nothing,
     takes_objectives: bool = False,
     resumable: bool = False,
+    several_models: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a technique, named like the function.
 
@@ -275,6 +281,7 @@ def technique(
     check : raises for arguments that do not fit each other or the models.
     takes_objectives : whether items may be objectives.
     resumable : whether it keeps states to go on from.
+    several_models : whether its parameters may name places in another model than the items.
     """
 
     def declare(function: Function) -> Function:
@@ -292,6 +299,7 @@ def technique(
                 function=function,
                 takes_objectives=takes_objectives,
                 resumable=resumable,
+                several_models=several_models,
             )
         )
         return function

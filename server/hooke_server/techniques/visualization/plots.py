@@ -12,7 +12,7 @@ from hooke_server.techniques.pictures import Pixels, diverging
 from hooke_server.techniques.visualization.stimuli import Axis
 
 WIDTH, HEIGHT = 560, 200
-LEFT, TOP, LABELS = 64, 24, 18
+LEFT, TOP, LABELS = 80, 24, 18
 INK, PALE = (30, 30, 30), (220, 220, 220)
 CURVE = (178, 24, 43)
 
@@ -50,7 +50,7 @@ def map_plot(
     canvas.paste(tiles.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST), (LEFT, TOP))
     pen.text((4, TOP), f"{second.values[-1]:.3g}", fill=INK)
     pen.text((4, TOP + HEIGHT - 12), f"{second.values[0]:.3g}", fill=INK)
-    pen.text((4, TOP + HEIGHT // 2 - 6), second.name[:10], fill=INK)
+    pen.text((4, TOP + HEIGHT // 2 - 6), second.name[:12], fill=INK)
     pen.text((LEFT + WIDTH - 150, 4), f"full colour: {scale:.3g}", fill=INK)
     _strip(canvas, below, stimuli)
     return np.asarray(canvas)

@@ -51,7 +51,7 @@ def responses(model: Model, sites: Sequence[Site], pictures: Sequence[Tensor]) -
     inputs = normalize(model, torch.stack(list(pictures)).to(model.device))
     batch = model.fixed_batch or len(inputs)
     rows = []
-    for part in inputs.split(1 if model.fixed_batch else len(inputs)):
+    for part in torch.split(inputs, 1 if model.fixed_batch else len(inputs)):
         given = part.expand(batch, -1, -1, -1) if model.fixed_batch else part
         values = model.forward(list(dict.fromkeys(layer.id for layer in layers)), [given])
         count = len(part)
