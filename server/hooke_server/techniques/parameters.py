@@ -133,6 +133,8 @@ class Parameter:
         if self.type in {ParameterType.LOCATION, ParameterType.IMAGE}:
             if not isinstance(value, self.kind):
                 raise self._wrong(value, path)
+            if isinstance(value, Photograph):
+                value.fitted(1)  # reads the file's header: raises for what is no picture
             return value
         return self._scalar(value, path)
 

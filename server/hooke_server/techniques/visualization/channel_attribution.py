@@ -83,7 +83,6 @@ def check(
     view: View, *, photograph: Photograph, target: Site | None, units: int, ascent: Ascent
 ) -> None:
     """Raise for a target that cannot be explained by the items."""
-    photograph.fitted(1)
     check_ascent(view, ascent=ascent)
     check_target(view, target=target, technique="channel_attribution")
 

@@ -24,7 +24,6 @@ def estimate(view: View, *, photograph: Photograph, target: Site | None) -> Esti
 
 def check(view: View, *, photograph: Photograph, target: Site | None) -> None:
     """Raise for a target that cannot be explained by the items."""
-    photograph.fitted(1)
     check_target(view, target=target, technique="spatial_attribution")
 
 
