@@ -7,72 +7,136 @@ import numpy as np
 import pytest
 import torch
 
-from hooke_server.errors import InvalidArgumentError
+from hooke_server.errors import InvalidArgumentError, ResourceExhaustedError
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.techniques.frames import Picture, Progress, Result
-from hooke_server.techniques.technique import Site, all_techniques
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import Item, Previews, all_techniques
 from hooke_server.techniques.visualization import redirection
-from hooke_server.techniques.visualization.images import Parameterization, make_image
+from hooke_server.techniques.visualization.images import (
+    Canvas,
+    ImageParameterization,
+    make_image,
+)
+from hooke_server.techniques.visualization.objectives import Response, of
 from hooke_server.techniques.visualization.requirements import upstream
-from hooke_server.techniques.visualization.sight import Sight, normalize
-from hooke_server.techniques.visualization.transforms import standard
+from hooke_server.techniques.visualization.sight import Sight, Subject, normalize
+from hooke_server.techniques.visualization.transforms import STANDARD
 
 LENS = all_techniques()["feature_visualization"]
 CHANNEL = Site(layer="layer2.0.conv1", unit=5)
 NEURON = Site(layer="layer2.0.conv1", unit=5, position=(3, 4))
 CLASS = Site(layer="fc", unit=7)
 
+STILL = {"transforms": []}
+"""No transforms: what a random network responds to does not survive them."""
 
-def frames_of(model, *sites, seed=0, preview_every=None, **given):
-    plan = LENS.bind(model, "m", sites, given, seed=seed, preview_every=preview_every)
-    return list(LENS.run(model, plan))
+
+def plan_of(model, *sites, seed=0, previews=None, memory=None, sign="positive", **ascent):
+    items = [Item(site=site) for site in sites]
+    given = {"ascent": ascent, "sign": sign}
+    return LENS.bind([model], items, given, seed=seed, previews=previews, memory=memory)
+
+
+def frames_of(model, *sites, **given):
+    return list(LENS.run([model], plan_of(model, *sites, **given)))
 
 
 def pictures_of(frames):
     return [frame for frame in frames if isinstance(frame, Picture) and frame.final]
 
 
-def best_of_noise(sight, draws):
+def subjects(*sites):
+    return [Subject(objective=of(Response(location=site)), site=site) for site in sites]
+
+
+def image_of(count, size, seed=0):
+    """Noise as pictures start from, in Fourier coefficients."""
+    canvas = Canvas(
+        height=size, width=size, channels=3, samples=range(count), items=[0] * count,
+        seed=seed, device=torch.device("cpu"),
+    )  # fmt: skip
+    return make_image(ImageParameterization(), canvas)
+
+
+def best_of_noise(look, draws):
     """The highest value of random pictures: noise as at the start, and of full contrast."""
-    generator = torch.Generator().manual_seed(1)
     best = -math.inf
     for contrast in (1, 100):
-        for _ in range(draws):
-            image = make_image(
-                Parameterization.FOURIER, (1, 3, 64, 64), generator, decorrelate=True
-            )
+        for seed in range(draws):
+            image = image_of(1, 64, seed=seed + 1)
             with torch.no_grad():
-                best = max(best, sight(image.render(image.start[0] * contrast)).item())
+                best = max(best, look(image.render(image.start[0] * contrast)).item())
     return best
 
 
 @pytest.mark.parametrize("site", [CHANNEL, NEURON, CLASS])
-@pytest.mark.parametrize("negative", [False, True])
-def test_every_objective_beats_the_best_of_as_many_random_pictures(resnet, site, negative):
-    """Without transforms: what a random network responds to does not survive them."""
-    frames = frames_of(resnet, site, steps=24, size=64, negative=negative, transforms=False)
-    sight = Sight.of(resnet, [site], 64)
-    sight = -sight if negative else sight
-    assert pictures_of(frames)[0].objective > best_of_noise(sight, 24)
+@pytest.mark.parametrize("sign", ["positive", "negative"])
+def test_every_objective_beats_the_best_of_as_many_random_pictures(resnet, site, sign):
+    frames = frames_of(resnet, site, steps=24, size=64, sign=sign, transforms=STILL)
+    sight, factor = Sight(resnet, subjects(site), (64, 64)), 1 if sign == "positive" else -1
+    assert pictures_of(frames)[0].objective > best_of_noise(lambda p: factor * sight(p), 24)
 
 
-@pytest.mark.parametrize("parameterization", Parameterization)
+STORAGES = [
+    "pixel_image",
+    "fourier_image",
+    "laplacian_pyramid",
+    "pattern_network",
+    "fixed_magnitude",
+]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("decorrelate", [True, False])
-def test_objective_rises_however_the_picture_is_stored(resnet, parameterization, decorrelate):
-    frames = frames_of(
-        resnet, CHANNEL, steps=12, size=48, parameterization=parameterization,
-        transforms=False, decorrelate=decorrelate,
-    )  # fmt: skip
+def test_objective_rises_however_the_picture_is_stored(resnet, storage, decorrelate):
+    image = {"storage": (storage, {}), "decorrelate_colors": decorrelate}
+    frames = frames_of(resnet, CHANNEL, steps=16, size=48, transforms=STILL, image=image)
     progress = [frame.objective for frame in frames if isinstance(frame, Progress)]
     assert min(progress[-3:]) > max(progress[:3])
 
 
 def test_transforms_change_what_is_seen(resnet):
     with_them, without = (
-        pictures_of(frames_of(resnet, CHANNEL, steps=3, size=48, transforms=t))[0]
-        for t in (True, False)
+        pictures_of(frames_of(resnet, CHANNEL, steps=3, size=48, **given))[0]
+        for given in ({}, {"transforms": STILL})
     )
     assert not np.array_equal(with_them.pixels, without.pixels)
+
+
+def test_both_signs_are_the_two_alone(resnet):
+    given = {"steps": 4, "size": 32, "transforms": STILL}
+    both = pictures_of(frames_of(resnet, CHANNEL, sign="both", **given))
+    assert [(p.sample, p.caption) for p in both] == [(0, ""), (1, "least")]
+    alone = [
+        pictures_of(frames_of(resnet, CHANNEL, sign=s, **given))[0]
+        for s in ("positive", "negative")
+    ]
+    assert both[0].objective == pytest.approx(alone[0].objective, rel=0.02)
+    assert both[1].objective > 0 > -both[0].objective
+
+
+def textures(model, pictures, layer):
+    """Cosine between the Gram matrices of pictures' activations, the mean over pairs."""
+    pixels = torch.stack([torch.from_numpy(p.pixels) for p in pictures]).permute(0, 3, 1, 2) / 255
+    seen = model.forward([layer], [pixels])[layer].flatten(2)
+    grams = (seen @ seen.transpose(1, 2)).flatten(1)
+    grams = grams / grams.norm(dim=1, keepdim=True)
+    return ((grams @ grams.T).sum().item() - len(grams)) / (len(grams) * (len(grams) - 1))
+
+
+@pytest.mark.parametrize(("site", "layer"), [(CHANNEL, CHANNEL.layer), (CLASS, "layer4")])
+def test_pictures_of_one_item_differ_by_as_much_as_is_asked(resnet, site, layer):
+    """A class, which has no positions, by the textures of the last map before it."""
+    given = {"ascent": {"steps": 24, "size": 48, "transforms": STILL}, "pictures": 3}
+    plans = [
+        LENS.bind([resnet], [Item(site=site)], given | {"diversity": diversity})
+        for diversity in (0.0, 4.0)
+    ]
+    alike, unlike = (pictures_of(LENS.run([resnet], plan)) for plan in plans)
+    assert [picture.sample for picture in unlike] == [0, 1, 2]
+    apart = [1 - textures(resnet, pictures, layer) for pictures in (alike, unlike)]
+    assert apart[1] > 1.3 * apart[0]
 
 
 def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
@@ -80,7 +144,8 @@ def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
     layer = resnet.layer("layer1.0.conv1")
     assert layer.receptive_field
     for position in [(0, 0), (5, 9), (15, 15)]:
-        sight = Sight.of(resnet, [Site(layer=layer.id, unit=2, position=position)], 64)
+        place = Site(layer=layer.id, unit=2, position=position)
+        sight = Sight(resnet, subjects(place), (64, 64))
         picture = torch.rand(1, 3, 64, 64, requires_grad=True)
         (gradient,) = torch.autograd.grad(sight(picture).sum(), picture)
         seen = torch.zeros(64, 64, dtype=torch.bool)
@@ -101,7 +166,9 @@ def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
 def test_sites_side_by_side_equal_sites_alone(resnet):
     sites = [CHANNEL, NEURON, CLASS, Site(layer="layer1.0.relu", unit=3)]
     together = pictures_of(frames_of(resnet, *sites, steps=4, size=48))
-    assert [picture.site for picture in together] == [0, 1, 2, 3]
+    assert sorted(picture.item for picture in together) == [0, 1, 2, 3]
+    together.sort(key=lambda picture: picture.item)
+    assert [picture.site for picture in together] == sites
     for site, picture in zip(sites, together, strict=True):
         (alone,) = pictures_of(frames_of(resnet, site, steps=4, size=48))
         difference = np.abs(alone.pixels.astype(int) - picture.pixels.astype(int))
@@ -111,7 +178,7 @@ def test_sites_side_by_side_equal_sites_alone(resnet):
 
 
 def test_frames_come_in_order(resnet):
-    frames = frames_of(resnet, CHANNEL, CLASS, steps=5, size=32, preview_every=2)
+    frames = frames_of(resnet, CHANNEL, CLASS, steps=5, size=32, previews=Previews(every=2))
     kinds = "".join(
         {Progress: "P", Result: "R"}.get(type(f)) or ("F" if f.final else "p") for f in frames
     )
@@ -127,18 +194,18 @@ def test_objective_of_a_picture_is_measured_on_it(resnet):
     """Run the finished pixels through the module anew; 8 bits are all that differs."""
     (picture,) = pictures_of(frames_of(resnet, CLASS, steps=8, size=64))
     pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None].float() / 255
-    logit = resnet.forward([resnet.output_layer], (pixels,))[resnet.output_layer][0, 7].item()
+    logit = resnet.forward(["fc"], (pixels,))["fc"][0, 7].item()
     assert logit == pytest.approx(picture.objective, rel=0.05)
 
 
 def test_a_dead_unit_comes_to_life(resnet, monkeypatch):
     """Off everywhere on the first noise: only redirected rectifiers let the picture move."""
     site = Site(layer="layer3.0", unit=5)
-    alive = frames_of(resnet, site, steps=20, size=64, transforms=False)
+    alive = frames_of(resnet, site, steps=20, size=64, transforms=STILL)
     assert alive[0].objective == 0
     assert pictures_of(alive)[0].objective > 0.1
     monkeypatch.setattr(redirection, "STEPS", 0)
-    dead = frames_of(resnet, site, steps=20, size=64, transforms=False)
+    dead = frames_of(resnet, site, steps=20, size=64, transforms=STILL)
     assert pictures_of(dead)[0].objective == 0
 
 
@@ -151,7 +218,7 @@ def test_model_range_is_met(resnet):
 
 
 def sizes_of(model, *sites):
-    return [look.size for look in Sight.of(model, sites, 48).looks]
+    return [subject.seen_at(model, (48, 48)) for subject in subjects(*sites)]
 
 
 def test_pictures_are_resized_where_the_model_takes_one_size(transformer):
@@ -162,6 +229,8 @@ def test_pictures_are_resized_where_the_model_takes_one_size(transformer):
     # What lies before the embedding of positions takes any size, also beside the other.
     early = Site(layer="conv_proj", unit=2)
     assert sizes_of(transformer, early, site) == [None, (32, 32)]
+    two = pictures_of(frames_of(transformer, early, site, steps=2, size=48))
+    assert [picture.item for picture in two] == [0, 1]
 
 
 def test_a_position_counts_at_the_models_own_size(resnet):
@@ -185,44 +254,70 @@ def test_fixed_batch_is_kept(resnet):
 
 def kept_for_the_way_back(model, sites, size):
     """Bytes that autograd saves in one step at most, over ten of them; weights left out."""
-    sight = Sight.of(model, sites, size)
-    weights = {weight.untyped_storage().data_ptr() for weight in model.weights.values()}
+    sight = Sight(model, subjects(*sites), (size, size))
+    image = image_of(len(sites), size)
     generator = torch.Generator().manual_seed(0)
-    shape = (len(sites), 3, size, size)
-    image = make_image(Parameterization.FOURIER, shape, generator, decorrelate=True)
+    sight(image.render(*image.start))  # folds the weights
     most = 0
     for _ in range(10):
         saved = {}
 
         def note(tensor, saved=saved):
-            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+            if tensor.grad_fn is not None:
+                saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
             return tensor
 
         leaf = image.start[0].requires_grad_()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            value = sight(standard(image.render(leaf), generator))
+            value = sight(image.render(leaf), lambda p: STANDARD(p, generator))
         assert value.requires_grad
-        most = max(most, sum(saved[key].nbytes() for key in saved.keys() - weights))
+        most = max(most, sum(storage.nbytes() for storage in saved.values()))
     return most
 
 
 def test_estimate_covers_what_the_way_back_keeps(resnet, transformer):
     for model, sites in [
         (resnet, [CLASS]),
-        (resnet, [CHANNEL, NEURON, CLASS]),
+        (resnet, [CHANNEL, CLASS]),
         (transformer, [Site(layer=transformer.output_layer, unit=1)] * 4),
     ]:
-        plan = LENS.bind(model, "m", sites, {"size": 64})
+        plan = plan_of(model, *sites, size=64)
         kept = kept_for_the_way_back(model, sites, 64)
-        assert kept < LENS.estimate(model, plan).memory_bytes < 5 * kept
+        pictures = 12 * 4 * 4 * 76 * 76 * len(sites)  # transforms, colours, the optimizer
+        assert 0 < kept < LENS.estimate([model], plan).memory_bytes < 5 * kept + pictures
+
+
+def test_less_memory_makes_smaller_batches_of_the_same_pictures(resnet):
+    """Down to one at a time; what does not even do for one is refused before any work."""
+    sites = [Site(layer="layer1.0.conv1", unit=unit) for unit in range(6)]
+    given = {"steps": 2, "size": 32, "transforms": STILL}
+    plenty = plan_of(resnet, *sites, **given)
+    known = LENS.estimate([resnet], plenty)
+    assert known.batch_size == 6
+    alone = LENS.estimate([resnet], plan_of(resnet, sites[0], **given))
+    for memory, batch in [(known.memory_bytes, 3), (alone.memory_bytes + 1, 1)]:
+        plan = plan_of(resnet, *sites, memory=memory, **given)
+        cost = LENS.estimate([resnet], plan)
+        assert cost.batch_size == batch
+        assert cost.memory_bytes <= memory
+        assert plan.digest == plenty.digest
+        for ours, theirs in zip(
+            pictures_of(LENS.run([resnet], plan)),
+            pictures_of(LENS.run([resnet], plenty)),
+            strict=True,
+        ):
+            assert ours.objective == pytest.approx(theirs.objective, rel=1e-3)
+    scarce = plan_of(resnet, *sites, memory=alone.memory_bytes // 2, **given)
+    with pytest.raises(ResourceExhaustedError, match="ask for smaller or fewer pictures"):
+        LENS.estimate([resnet], scarce)
 
 
 def test_estimate_counts_operations(resnet):
     """resnet18 without its head takes 1.814 G at 224 x 224 (torchvision's own number)."""
-    given = {"size": 224, "steps": 10, "transforms": False}
-    plan = LENS.bind(resnet, "m", [CLASS, CLASS], given)
+    given = {"size": 224, "steps": 10, "transforms": STILL}
+    plan = plan_of(resnet, CLASS, CLASS, **given)
     known = 1_814_073_344 - 512 * 1000 + 512 * 10
-    assert LENS.estimate(resnet, plan).macs == pytest.approx(2 * 2 * 10 * known, rel=1e-6)
+    assert LENS.estimate([resnet], plan).macs == pytest.approx(2 * 2 * 10 * known, rel=1e-6)
 
 
 def test_a_block_needs_what_is_inside_it(resnet):
@@ -233,9 +328,8 @@ def test_a_block_needs_what_is_inside_it(resnet):
     assert not ids & {"layer2.1.conv1", "layer2", "layer1"}
 
 
-def test_models_without_gradients_or_pictures_are_refused(resnet):
+def test_models_without_pictures_are_refused(resnet):
     for change, message in [
-        ({"graph": None, "obstacle": "a script"}, "needs gradients, and this model has none: a"),
         ({"inputs": resnet.inputs * 2}, "one picture as its input"),
         ({"inputs": (dataclasses.replace(resnet.inputs[0], shape=("batch", 3)),)}, "one picture"),
         ({"inputs": (dataclasses.replace(resnet.inputs[0], dtype=torch.int64),)}, "one picture"),
@@ -247,12 +341,12 @@ def test_models_without_gradients_or_pictures_are_refused(resnet):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"steps": 0}, "steps must be a whole number between 1 and 4096, not 0"),
-        ({"size": 15}, "size must be a whole number between 16 and 1024"),
+        ({"steps": 0}, "steps must be a whole number between 1 and 8192, not 0"),
+        ({"size": 7}, "size must be a whole number between 8 and 1024"),
         ({"learning_rate": math.nan}, "learning_rate must be a number between"),
-        ({"parameterization": "cppn"}, "one of fourier, pixel, not 'cppn'"),
+        ({"optimizer": "sgd"}, "one of adam, nadam, cma_es, not 'sgd'"),
     ],
 )
 def test_parameters_are_checked_before_any_work(resnet, given, message):
     with pytest.raises(InvalidArgumentError, match=message):
-        LENS.bind(resnet, "m", [CHANNEL], given)
+        plan_of(resnet, CHANNEL, **given)

@@ -39,7 +39,7 @@ class Climb:
     @property
     def bytes(self) -> int:
         """Memory that it holds."""
-        return sum(t.nbytes for t in _tensors((self.tensors, self.memory)))
+        return _bytes((self.tensors, self.memory))
 
 
 def climb(
@@ -80,7 +80,8 @@ def _finite(values: Sequence[float], step: int) -> tuple[float, ...]:
     return tuple(values)
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    return [t for each in value for t in _tensors(each)] if isinstance(value, tuple) else []
+def _bytes(value: Any) -> int:
+    """Of all that a tuple holds, nested tuples too."""
+    if isinstance(value, tuple):
+        return sum(map(_bytes, value))
+    return int(value.nbytes)

@@ -48,10 +48,7 @@ class Evolution:
         from cmaes import SepCMA
 
         points = _flat(tensors)
-        each = [
-            SepCMA(mean=p, sigma=SPREAD, population_size=POPULATION, seed=self.seed % 2**32)
-            for p in points
-        ]
+        each = [SepCMA(mean=point, sigma=SPREAD, population_size=POPULATION) for point in points]
         return Searches(tuple(each), (-np.inf,) * len(each))
 
     def step(
@@ -59,6 +56,10 @@ class Evolution:
     ) -> tuple[Tensors, Any, Tensor]:
         """A generation; the tensors are the best candidates so far, values theirs."""
         searches = copy.deepcopy(memory.each)
+        # Copies lose their generator; a seed for each step lets any step be gone on from.
+        [seed] = np.random.SeedSequence([self.seed, number]).generate_state(1)
+        for search in searches:
+            search.reseed_rng(int(seed))
         candidates = [[search.ask() for search in searches] for _ in range(POPULATION)]
         with torch.no_grad():
             values = np.stack(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from torch import Tensor
+
+from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.targets import Site
@@ -14,12 +18,14 @@ from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
 from hooke_server.techniques.visualization.objectives import (
     Diversity,
+    Objective,
     Response,
-    as_objective,
+    Term,
     of,
 )
 from hooke_server.techniques.visualization.optimization import Optimization
-from hooke_server.techniques.visualization.requirements import unit_obstacle
+from hooke_server.techniques.visualization.requirements import unit_obstacle, upstream
+from hooke_server.techniques.visualization.scene import Scene
 from hooke_server.techniques.visualization.sight import Subject
 
 
@@ -31,6 +37,17 @@ class VisualizationSign(StrEnum):
     BOTH = "both"
 
 
+@dataclass(frozen=True)
+class Magnitude:
+    """How large an objective is now, as a constant: other terms can be shares of it."""
+
+    objective: Objective
+
+    def __call__(self, scene: Scene) -> Tensor:
+        """Its absolute value for each picture; no gradient leads through it."""
+        return self.objective(scene).detach().abs()
+
+
 def subjects(
     view: View, *, sign: VisualizationSign, pictures: int, diversity: float
 ) -> list[Subject]:
@@ -38,11 +55,12 @@ def subjects(
     return [
         subject
         for index, item in enumerate(view.items)
-        for subject in _subjects(item, index, sign, pictures, diversity)
+        for subject in _subjects(view.model, item, index, sign, pictures, diversity)
     ]
 
 
 def _subjects(
+    model: Model,
     item: Item,
     index: int,
     sign: VisualizationSign,
@@ -52,9 +70,9 @@ def _subjects(
     objective = item.objective or of(Response(location=item.site))  # type: ignore[arg-type]
     places = [item.site] if item.site else objective.sites
     if pictures > 1 and diversity and places:
-        whole = Site(layer=places[0].layer, model=places[0].model)
-        # A share of the unit's own response, whatever its scale.
-        objective = objective * (as_objective(1) + diversity * of(Diversity(location=whole)))
+        textures = Diversity(location=Site(layer=_last_map(model, places[0].layer)))
+        share = Term(weight=diversity, factors=(Magnitude(objective), textures))  # type: ignore[arg-type]
+        objective += Objective(terms=(share,))
     signs = [each for each in (1, -1) if sign in {SIGNS[each], VisualizationSign.BOTH}]
     for number, factor in enumerate(signs):
         first = number * pictures
@@ -66,6 +84,14 @@ def _subjects(
             site=item.site,
             caption="least" if factor < 0 else "",
         )
+
+
+def _last_map(model: Model, layer: str) -> str:
+    """The layer itself, or the last on the way to it whose units have positions."""
+    if model.layer(layer).position_axes:
+        return layer
+    maps = {found.id for found in upstream(model, [layer]) if found.position_axes}
+    return next((each for each in reversed(list(model.layers)) if each in maps), layer)
 
 
 SIGNS = {1: VisualizationSign.POSITIVE, -1: VisualizationSign.NEGATIVE}

@@ -144,11 +144,8 @@ class Diversity:
 
     def __call__(self, scene: Scene) -> Tensor:
         """Less the mean cosine between Gram matrices."""
-        grams = gram(scene.activations(self.location)).flatten(1)
-        others = len(grams) - 1
-        cosines = torch.nn.functional.normalize(grams, dim=1, eps=1e-10)
-        alike = cosines @ cosines.T
-        return -(alike.sum(1) - alike.diagonal()) / max(others, 1)
+        alike = gram_cosines(scene.activations(self.location))
+        return -(alike.sum(1) - alike.diagonal()) / max(len(alike) - 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,3 +314,15 @@ def gram(value: Tensor) -> Tensor:
     """Products of units, [n, units, units], as means over positions."""
     flat = value.flatten(2) if value.ndim > 2 else value[..., None]
     return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def gram_cosines(value: Tensor) -> Tensor:
+    """Between the Gram matrices of all pairs of entries, [n, n]."""
+    flat = value.flatten(2) if value.ndim > 2 else value[..., None]
+    if flat.shape[2] < flat.shape[1]:  # <AA', BB'> is |A'B|^2: fewer numbers
+        products = torch.einsum("iup,juq->ijpq", flat, flat).square().sum((2, 3))
+    else:
+        grams = gram(value).flatten(1)
+        products = grams @ grams.T
+    lengths = products.diagonal().clamp(min=1e-20).sqrt()
+    return products / (lengths[:, None] * lengths)
