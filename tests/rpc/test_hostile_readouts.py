@@ -120,12 +120,27 @@ async def test_filters_of_layers(edge, name, wanted):
     assert field.startswith("filter.globs")
 
 
-async def test_many_locations(edge):
-    request = visualization_service_pb2.VisualizeRequest(
-        locations=[location_pb2.Location(layer="models/net", unit=0)] * 1001,
-        feature_visualization=visualization_service_pb2.FeatureVisualization(),
-    )
-    assert await refused_field(edge.visualizations.Visualize(request)) == "locations"
+WHOLE = {"layer": "models/net/layers/stem"}
+DIRECTION = {"direction": {"location": WHOLE, "vector": [1.0] * 70_000}}
+MANY = {
+    "items": {"items": [{"location": {"layer": "models/net", "unit": 0}}] * 5000},
+    "items[0].units.units": {"items": [{"units": {**WHOLE, "units": range(10**6)}}]},
+    "items[0].objective.terms": {
+        "items": [
+            {"objective": {"terms": [{"factors": [{"layer_energy": {"location": WHOLE}}]}] * 300}}
+        ]
+    },
+    "items[0].objective.terms[0].factors[0].direction.vector": {
+        "items": [{"objective": {"terms": [{"factors": [DIRECTION]}]}}]
+    },
+    "previews.steps": {"items": [{"location": WHOLE}], "previews": {"steps": range(1, 2000)}},
+}
+
+
+@pytest.mark.parametrize("field", MANY)
+async def test_many_of_a_kind(edge, field):
+    request = visualization_service_pb2.VisualizeRequest(feature_visualization={}, **MANY[field])
+    assert await refused_field(edge.visualizations.Visualize(request)) == field
 
 
 X = torch.zeros(8, 3, 16, 16)

@@ -13,8 +13,8 @@ from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.server import SERVICES
 
 VISUALIZE = visualization_service_pb2.VisualizeRequest(
-    locations=[location_pb2.Location(layer="models/net", unit=0)],
-    feature_visualization=visualization_service_pb2.FeatureVisualization(steps=4096, size=16),
+    items=[{"location": location_pb2.Location(layer="models/net", unit=0)}],
+    feature_visualization={"ascent": {"steps": 4096, "size": 16}},
 )
 
 

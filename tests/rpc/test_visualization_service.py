@@ -8,23 +8,30 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
-from serving import ended, failure
+from serving import ended, failure, serving
 
-from hooke.v1 import image_pb2, location_pb2
+from hooke.v1 import frame_pb2, image_pb2
 from hooke.v1 import visualization_service_pb2 as pb
 from hooke_server.techniques.frames import Picture
-from hooke_server.techniques.technique import Site, all_techniques
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import Item, all_techniques
 
-LENS = {"steps": 4, "size": 16}
+ASCENT = {"steps": 4, "size": 16}
 
 
-def wanted(*places, lens=LENS, **options):
-    locations = [
-        location_pb2.Location(layer="models/net/layers/" + layer, **place)
-        for layer, place in places or [("stem", {"unit": 1})]
-    ]
-    options = {"feature_visualization": pb.FeatureVisualization(**lens), "seed": 3} | options
-    return pb.VisualizeRequest(locations=locations, **options)
+def place(layer="stem", **place):
+    return {"location": {"layer": f"models/net/layers/{layer}", **place}}
+
+
+UNIT = place(unit=1)
+
+
+def wanted(*items, ascent=None, **options):
+    """A request for feature visualization, unless another technique is named."""
+    request = {"items": list(items or [UNIT]), "seed": 3} | options
+    if not any(name in all_techniques() for name in request):
+        request["feature_visualization"] = {"ascent": ASCENT | (ascent or {})}
+    return pb.VisualizeRequest(**request)
 
 
 def pixels(picture):
@@ -38,23 +45,163 @@ async def run(edge, request):
     return frames
 
 
+def finished(frames):
+    return [f.picture for f in frames if f.picture.role == image_pb2.PICTURE_ROLE_FINAL]
+
+
 async def test_pictures_are_those_of_the_technique(edge, net):
-    request = wanted(("stem", {"unit": 1}), ("fc", {"label": "ICE"}))
-    frames = await run(edge, request)
-    final = [frame.picture for frame in frames if frame.HasField("picture")]
-    sites = [Site(layer="stem", unit=1), Site(layer="fc", unit=2)]
+    final = finished(await run(edge, wanted(UNIT, place("fc", label="ICE"))))
+    items = [Item(site=Site(layer="stem", unit=1)), Item(site=Site(layer="fc", unit=2))]
     lens = all_techniques().find("feature_visualization")
-    plan = lens.bind(net, "net", sites, LENS, seed=3)
-    expected = [frame for frame in lens.run(net, plan) if isinstance(frame, Picture)]
+    plan = lens.bind([net], items, {"ascent": ASCENT}, seed=3)
+    expected = [frame for frame in lens.run([net], plan) if isinstance(frame, Picture)]
     for got, made in zip(final, expected, strict=True):
         assert np.array_equal(pixels(got), made.pixels)
         assert (got.mime_type, got.width, got.height) == ("image/png", 16, 16)
-        assert (got.role, got.step) == (image_pb2.PICTURE_ROLE_FINAL, 4)
-        assert got.objective == made.objective
+        assert (got.step, got.item, got.objective) == (4, made.item, made.objective)
+        assert not got.HasField("sample")
     assert [(p.location.layer, p.location.unit) for p in final] == [
         ("models/net/layers/stem", 1),
         ("models/net/layers/fc", 2),
     ]
+
+
+async def test_many_units_of_a_layer(edge):
+    selection = {"units": {"layer": "models/net/layers/stem"}}
+    every = finished(await run(edge, wanted(selection)))
+    assert [(p.item, p.location.unit) for p in every] == [(n, n) for n in range(6)]
+    some = finished(
+        await run(edge, wanted(UNIT, {"units": {"layer": "models/net", "units": [4, 0]}}))
+    )
+    assert [(p.item, p.location.unit) for p in some] == [(0, 1), (1, 4), (2, 0)]
+    [alone] = finished(await run(edge, wanted(place(unit=5))))
+    assert np.abs(pixels(alone).astype(int) - pixels(every[5])).mean() < 1
+
+
+async def test_an_objective_that_is_a_unit_equals_the_unit(edge):
+    """And with a penalty of weight 0 still does, with another it does not."""
+
+    def asked(weight=None):
+        terms = [{"factors": [{"response": UNIT}]}]
+        if weight is not None:
+            terms.append({"weight": weight, "factors": [{"total_variation": {}}]})
+        return wanted({"objective": {"terms": terms}})
+
+    [unit] = finished(await run(edge, wanted()))
+    for weight in (None, 0.0):
+        [spelled] = finished(await run(edge, asked(weight)))
+        assert np.array_equal(pixels(spelled), pixels(unit))
+        assert not spelled.HasField("location")
+    [smooth] = finished(await run(edge, asked(-3.0)))
+    assert not np.array_equal(pixels(smooth), pixels(unit))
+
+
+async def test_one_sheet_in_place_of_pictures(edge):
+    selection = {"units": {"layer": "models/net/layers/stem"}}
+    single = finished(await run(edge, wanted(selection)))
+    frames = await run(edge, wanted(selection, sprite_sheet={"columns": 4}))
+    [sheet] = finished(frames)
+    assert sheet.name == "sprite_sheet"
+    assert frames[-1].result.picture_count == 1
+    assert [tile.location.unit for tile in sheet.tiles] == list(range(6))
+    for tile, picture in zip(sheet.tiles, single, strict=True):
+        part = pixels(sheet)[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
+        assert np.array_equal(part, pixels(picture))
+        assert (tile.item, tile.objective) == (picture.item, picture.objective)
+
+
+async def test_previews_come_after_the_steps_that_were_named(edge):
+    frames = await run(edge, wanted(previews={"steps": [1, 3, 9]}, ascent={"size": 96}))
+    previews = [f.picture for f in frames if f.picture.role == image_pb2.PICTURE_ROLE_PREVIEW]
+    assert previews
+    assert {preview.step for preview in previews} <= {1, 3}
+
+
+STEPS = 400
+
+
+async def resumed(edge, stop, **options):
+    """The frames of a run that went on from where another stopped, and those of the other."""
+    first = await stop(wanted(UNIT, place(unit=2), ascent={"steps": STEPS}))
+    await nothing_runs(edge)
+    checkpoint = first[0].checkpoint
+    request = wanted(
+        UNIT, place(unit=2), ascent={"steps": STEPS}, resume_from=checkpoint.id, **options
+    )
+    return await run(edge, request), first
+
+
+async def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(edge):
+    """Bit for bit, whether the client left or the time was up."""
+
+    async def leave(request):
+        call, frames = edge.visualizations.Visualize(request), []
+        async for frame in call:
+            frames.append(frame)
+            if frame.HasField("progress"):
+                call.cancel()
+                return frames
+        raise AssertionError("it ended by itself")
+
+    async def run_out(request):
+        request.time_budget.FromMilliseconds(80)
+        frames = await run(edge, request)
+        assert frames[-1].result.outcome == frame_pb2.OUTCOME_TIME_BUDGET
+        assert len(finished(frames)) == 2
+        assert all(0 < picture.step < STEPS for picture in finished(frames))
+        return frames
+
+    whole = await run(edge, wanted(UNIT, place(unit=2), ascent={"steps": STEPS}))
+    assert whole[-1].result.outcome == frame_pb2.OUTCOME_COMPLETE
+    for stop in (leave, run_out):
+        went_on, first = await resumed(edge, stop)
+        assert first[0].checkpoint.time_to_live.seconds == 3600
+        assert 0 < went_on[0].checkpoint.step < STEPS
+        progress = [f.progress.step for f in went_on if f.HasField("progress")]
+        assert progress[0] > went_on[0].checkpoint.step
+        for one, other in zip(finished(went_on), finished(whole), strict=True):
+            assert np.array_equal(pixels(one), pixels(other))
+            assert one.objective == other.objective
+
+
+async def test_a_finished_run_takes_more_steps(edge):
+    short = await run(edge, wanted())
+    request = wanted(ascent={"steps": 9}, resume_from=short[0].checkpoint.id)
+    longer = await run(edge, request)
+    assert longer[0].checkpoint.step == 4
+    [alone] = finished(await run(edge, wanted(ascent={"steps": 9})))
+    assert np.array_equal(pixels(finished(longer)[0]), pixels(alone))
+
+
+async def test_checkpoints_that_cannot_be_gone_on_from(edge):
+    code, info, message = await failure(
+        edge.visualizations.Visualize(wanted(resume_from="no such"))
+    )
+    assert (code, info.reason) == ("NOT_FOUND", "CHECKPOINT_NOT_FOUND")
+    assert "begin anew" in message
+    short = await run(edge, wanted())
+    other = wanted(place(unit=4), resume_from=short[0].checkpoint.id)
+    code, info, message = await failure(edge.visualizations.Visualize(other))
+    assert (code, info.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert "of other work" in message
+    curves = wanted(tuning_curves={}, resume_from=short[0].checkpoint.id)
+    _, _, message = await failure(edge.visualizations.Visualize(curves))
+    assert "tuning_curves cannot be resumed" in message
+
+
+async def test_two_models_are_compared(net):
+    """A model with itself under another name: each responds alike to both pictures."""
+    async with serving({"net": net, "twin": net}) as edge:
+        twin = {"layer": "models/twin/layers/stem", "unit": 1}
+        frames = await run(edge, wanted(comparison={"other": twin, "ascent": ASCENT}))
+        assert [picture.name for picture in finished(frames)] == ["comparison"]
+        names = [model.name for model in frames[-1].result.provenance.models]
+        assert names == ["models/net", "models/twin"]
+        [start] = [f.tensor_header for f in frames if f.HasField("tensor_header")]
+        assert (start.name, list(start.shape)) == ("responses", [2, 2])
+        [chunk] = [f.tensor_chunk.data for f in frames if f.HasField("tensor_chunk")]
+        responses = np.frombuffer(chunk, np.float32).reshape(2, 2)
+        assert responses == pytest.approx(responses[0, 0], rel=1e-5)
 
 
 async def test_the_result_says_how_to_make_it_again(edge, net):
@@ -66,8 +213,8 @@ async def test_the_result_says_how_to_make_it_again(edge, net):
     made = result.provenance
     assert (made.models[0].name, made.models[0].digest) == ("models/net", net.digest)
     assert (made.technique, made.seed, made.models[0].device) == ("feature_visualization", 3, "cpu")
-    assert json.loads(made.parameters_json)["steps"] == 4
-    assert json.loads(made.parameters_json)["learning_rate"] == 0.05
+    told = json.loads(made.parameters_json)
+    assert (told["sign"], told["ascent"]["steps"], told["ascent"]["size"]) == ("positive", 4, 16)
     assert {"hooke", "torch", "numpy"} <= set(made.versions)
     assert made.create_time.seconds > 0
     again = (await run(edge, wanted()))[-1].result
@@ -76,7 +223,7 @@ async def test_the_result_says_how_to_make_it_again(edge, net):
 
 
 async def test_progress_goes_on_to_the_last_step(edge):
-    frames = await run(edge, wanted(lens={"steps": 9, "size": 16}))
+    frames = await run(edge, wanted(ascent={"steps": 9}))
     progress = [frame.progress for frame in frames if frame.HasField("progress")]
     assert progress[-1].step == progress[-1].total_steps == 9
     assert progress[-1].steps_per_second > 0
@@ -88,7 +235,7 @@ async def test_progress_goes_on_to_the_last_step(edge):
 
 
 async def test_many_steps_are_few_messages(edge):
-    frames = await run(edge, wanted(lens={"steps": 300, "size": 16}, preview_every=1))
+    frames = await run(edge, wanted(ascent={"steps": 300}, previews={"every": 1}))
     seconds = frames[-1].result.duration.ToNanoseconds() / 1e9
     kinds = [frame.WhichOneof("content") for frame in frames]
     assert kinds.count("progress") <= seconds / 0.1 + 10
@@ -109,46 +256,84 @@ async def test_formats(edge, number, mime):
 
 
 async def test_validate_only_computes_nothing(edge):
-    (frame,) = await run(edge, wanted(validate_only=True, lens={"steps": 4000, "size": 512}))
+    (frame,) = await run(edge, wanted(validate_only=True, ascent={"steps": 4000, "size": 512}))
     assert frame.result.estimate.memory_bytes > 0
     assert frame.result.estimate.macs > 0
+    assert frame.result.estimate.batch_size == 1
     real = (await run(edge, wanted()))[-1].result
     checked = (await run(edge, wanted(validate_only=True)))[-1].result
     assert checked.plan_digest == real.plan_digest
 
 
-OTHER = location_pb2.Location(layer="models/pair")
+OTHER = {"location": {"layer": "models/pair"}}
+INVALID = ("INVALID_ARGUMENT", "INVALID_FIELD")
+
+
+def spelled(**measure):
+    return wanted({"objective": {"terms": [{"factors": [measure]}]}})
+
 
 FAILURES = [
-    (pb.VisualizeRequest(), "INVALID_ARGUMENT", "INVALID_FIELD", "locations"),
+    (pb.VisualizeRequest(), *INVALID, "choose a technique"),
+    (pb.VisualizeRequest(feature_visualization={}), *INVALID, "at least one layer"),
+    (pb.VisualizeRequest(items=[OTHER]), *INVALID, "choose a technique"),
+    (wanted({}, UNIT), *INVALID, "an item names a location, units or an objective"),
+    (wanted(place("stm")), "NOT_FOUND", "LAYER_NOT_FOUND", "'stem'"),
+    (wanted(place(unit=6)), "OUT_OF_RANGE", "UNIT_OUT_OF_RANGE", "0 to 5"),
+    (wanted(place("fc", label="iec")), "NOT_FOUND", "LABEL_NOT_FOUND", "'ice'"),
     (
-        pb.VisualizeRequest(locations=[OTHER]),
-        "INVALID_ARGUMENT",
-        "INVALID_FIELD",
-        "choose a technique",
-    ),
-    (wanted(("stm", {})), "NOT_FOUND", "LAYER_NOT_FOUND", "'stem'"),
-    (wanted(("stem", {"unit": 6})), "OUT_OF_RANGE", "UNIT_OUT_OF_RANGE", "0 to 5"),
-    (wanted(("fc", {"label": "iec"})), "NOT_FOUND", "LABEL_NOT_FOUND", "'ice'"),
-    (wanted(lens={"steps": 0}), "INVALID_ARGUMENT", "INVALID_FIELD", "between 1 and 4096"),
-    (
-        wanted(lens={"learning_rate": float("nan")}),
-        "INVALID_ARGUMENT",
-        "INVALID_FIELD",
-        "learning_rate",
+        wanted({"units": {"layer": "models/net", "units": [1, 9]}}),
+        "OUT_OF_RANGE",
+        "UNIT_OUT_OF_RANGE",
+        "0 to 4",
     ),
     (
-        wanted(lens={"parameterization": 9}),
-        "INVALID_ARGUMENT",
-        "INVALID_FIELD",
-        "one of fourier, pixel",
+        wanted({"units": {"layer": "models/net", "units": [1, 1]}}),
+        *INVALID,
+        "each unit can be named once",
     ),
-    (wanted(format=9), "INVALID_ARGUMENT", "INVALID_FIELD", "PNG, JPEG or WEBP"),
-    (wanted(preview_every=0), "INVALID_ARGUMENT", "INVALID_FIELD", "preview_every"),
+    (wanted(ascent={"steps": 0}), *INVALID, "between 1 and 8192"),
+    (wanted(ascent={"learning_rate": float("nan")}), *INVALID, "learning_rate"),
+    (wanted(ascent={"optimizer": 9}), *INVALID, "one of adam, nadam, cma_es"),
+    (wanted(ascent={"transforms": {"transforms": [{}]}}), *INVALID, "choose a transform"),
     (
-        pb.VisualizeRequest(
-            locations=[OTHER], feature_visualization=pb.FeatureVisualization(**LENS)
-        ),
+        wanted(ascent={"image": {"start": {"data": b"no"}}}),
+        "INVALID_ARGUMENT",
+        "IMAGE_UNREADABLE",
+        "no readable",
+    ),
+    (
+        wanted(ascent={"penalty": {"terms": [{"weight": -1}]}}),
+        *INVALID,
+        "a term at least one factor",
+    ),
+    (spelled(layer_energy=UNIT), *INVALID, "LayerEnergy reads a whole layer"),
+    (
+        spelled(direction={**place(), "vector": [1, 2]}),
+        *INVALID,
+        "the direction needs 6 numbers",
+    ),
+    (spelled(direction={**place(), "vector": [0] * 6}), *INVALID, "not all zero"),
+    (
+        wanted(UNIT, deep_dream={}),
+        "FAILED_PRECONDITION",
+        "TECHNIQUE_NOT_APPLICABLE",
+        "it shows whole layers",
+    ),
+    (
+        wanted(place("fc"), activation_grid={"photograph": {"data": b"no"}}),
+        "FAILED_PRECONDITION",
+        "TECHNIQUE_NOT_APPLICABLE",
+        "it needs a map of height and width",
+    ),
+    (wanted(place(), caricature={}), *INVALID, "photograph must be given"),
+    (wanted(format=9), *INVALID, "PNG, JPEG or WEBP"),
+    (wanted(previews={"every": 0}), *INVALID, "every must be 1 or more"),
+    (wanted(previews={"steps": [0]}), *INVALID, "numbers from 1"),
+    (wanted(time_budget={}), *INVALID, "longer than nothing"),
+    (wanted(sprite_sheet={"tile_size": 7}), *INVALID, "tile_size must be a whole number between 8"),
+    (
+        wanted(OTHER),
         "FAILED_PRECONDITION",
         "TECHNIQUE_NOT_APPLICABLE",
         "feature_visualization is not valid",
@@ -164,11 +349,9 @@ async def test_failures(edge, request_, code, reason, said):
 
 
 async def test_places_must_lie_in_one_model(edge):
-    request = wanted()
-    request.locations.append(OTHER)
-    _, info, message = await failure(edge.visualizations.Visualize(request))
+    _, info, message = await failure(edge.visualizations.Visualize(wanted(UNIT, OTHER)))
     assert info.reason == "INVALID_FIELD"
-    assert "in one model, not in 2" in message
+    assert "in one model" in message
 
 
 async def nothing_runs(edge):
@@ -177,11 +360,12 @@ async def nothing_runs(edge):
     assert not edge.worker._pulls
 
 
-@pytest.mark.parametrize("preview_every", [None, 2])
-async def test_a_client_that_leaves_ends_the_work(edge, preview_every):
-    request = wanted(lens={"steps": 4096, "size": 16}, preview_every=preview_every)
+@pytest.mark.parametrize("previews", [None, {"every": 2}])
+async def test_a_client_that_leaves_ends_the_work(edge, previews):
+    request = wanted(ascent={"steps": 4096}, previews=previews)
     call = edge.visualizations.Visualize(request)
-    assert (await call.read()).sequence == 1
+    assert (await call.read()).HasField("checkpoint")
+    assert (await call.read()).sequence == 2
     assert edge.worker._pulls
     call.cancel()
     await asyncio.sleep(0.3)
@@ -190,7 +374,7 @@ async def test_a_client_that_leaves_ends_the_work(edge, preview_every):
 
 
 async def test_a_deadline_in_mid_step_ends_the_work(edge):
-    request = wanted(lens={"steps": 4096, "size": 64})
+    request = wanted(ascent={"steps": 4096, "size": 64})
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await ended(edge.visualizations.Visualize(request, timeout=0.5))
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -197,7 +197,7 @@ def test_goes_on_where_it_stopped_bit_for_bit(lens, resnet):
 def test_pictures_without_tiles_come_as_one_sheet(lens, resnet):
     plan = plan_of(lens, resnet)
     single = [f for f in lens.run([resnet], plan) if isinstance(f, Picture) and not f.tiles]
-    frames = list(as_sheet(lens.run([resnet], plan), SpriteSheet(tile_size=16)))
+    frames = list(as_sheet(lens.run([resnet], plan), SpriteSheet(tile_size=16), 2))
     sheets = [f for f in frames if isinstance(f, Picture) and f.name == "sprite_sheet"]
     assert len(sheets) == bool(single)
     assert sum(len(sheet.tiles) for sheet in sheets) == len(single)

@@ -10,6 +10,7 @@ from hooke_server.errors import InvalidArgumentError
 from hooke_server.techniques.parameters import (
     MAX_REPEATED,
     REQUIRED,
+    AtMost,
     ParameterType,
     Range,
     check_all,
@@ -187,7 +188,7 @@ def test_values_that_do_not_fit(name, value, message):
             "painting.layers[1].spray_can.pressure",
             "between 0 and 1",
         ),
-        ("photographs", [Photograph(b""), b""], "photographs[1]", "must be an image, not bytes"),
+        ("photographs", [b""], "photographs[0]", "must be an image, not bytes"),
     ],
 )
 def test_errors_tell_the_path_to_what_is_wrong(name, value, field, message):
@@ -200,6 +201,17 @@ def test_there_may_not_be_more_than_so_many():
     assert len(checked("sizes", [2] * MAX_REPEATED)) == MAX_REPEATED
     said, field = refused("sizes", [2] * (MAX_REPEATED + 1))
     assert (said, field) == (f"sizes has at most {MAX_REPEATED} values", "example.sizes")
+
+
+def test_a_parameter_may_have_more_where_it_says_so():
+    def many(
+        view: object, *, vector: Annotated[tuple[float, ...], AtMost(600), "Many."]
+    ) -> None: ...
+
+    vector = read_parameters(many)["vector"]
+    assert len(vector.check([0.5] * 600, "many")) == 600
+    with pytest.raises(InvalidArgumentError, match="at most 600 values"):
+        vector.check([0.5] * 601, "many")
 
 
 def test_parts_that_are_left_out_are_those_of_the_wholes_default():

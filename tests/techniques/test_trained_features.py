@@ -5,8 +5,10 @@ import skimage.data
 import torch
 
 from hooke_server.techniques.frames import Picture
-from hooke_server.techniques.technique import Site, all_techniques
-from hooke_server.techniques.visualization.sight import Sight
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.visualization.objectives import Response, of
+from hooke_server.techniques.visualization.sight import Sight, Subject
 from hooke_server.techniques.visualization.transforms import resize
 
 LENS = all_techniques()["feature_visualization"]
@@ -22,26 +24,28 @@ def photographs(size):
     return torch.cat([*shown, *(p.flip(2) for p in shown)])
 
 
-def finished(model, sites, **given):
-    frames = LENS.run(model, LENS.bind(model, "m", sites, given))
+def finished(model, sites, sign="positive", **ascent):
+    items = [Item(site=site) for site in sites]
+    frames = LENS.run([model], LENS.bind([model], items, {"ascent": ascent, "sign": sign}))
     return [frame for frame in frames if isinstance(frame, Picture) and frame.final]
 
 
 @pytest.mark.parametrize(
-    ("sites", "negative"),
+    ("sites", "sign"),
     [
-        ([Site(layer=EARLY, unit=3), Site(layer=LATE, unit=11)], False),
-        ([Site(layer=LATE, unit=11, position=(7, 7))], False),
-        ([Site(layer=EARLY, unit=3), Site(layer=LATE, unit=11)], True),
+        ([Site(layer=EARLY, unit=3), Site(layer=LATE, unit=11)], "positive"),
+        ([Site(layer=LATE, unit=11, position=(7, 7))], "positive"),
+        ([Site(layer=EARLY, unit=3), Site(layer=LATE, unit=11)], "negative"),
     ],
 )
-def test_pictures_beat_every_photograph(trained, sites, negative):
+def test_pictures_beat_every_photograph(trained, sites, sign):
     """With Lucid's transforms, after a sixteenth of Lucid's steps."""
-    pictures = finished(trained, sites, steps=32, size=64, negative=negative)
+    pictures = finished(trained, sites, steps=32, size=64, sign=sign)
     for site, picture in zip(sites, pictures, strict=True):
-        sight = Sight.of(trained, [site] * 8, 64)
+        subject = Subject(objective=of(Response(location=site)), samples=tuple(range(8)))
         with torch.no_grad():
-            best = (-sight if negative else sight)(photographs(64)).max().item()
+            seen = Sight(trained, [subject], (64, 64))(photographs(64))
+        best = (seen if sign == "positive" else -seen).max().item()
         assert picture.objective > best
 
 

@@ -123,7 +123,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
         def frames() -> Frames:
             control = Control(expired=expired, states=held.parts)
             run = job.technique.run(job.places.models, job.plan, control)
-            return as_sheet(run, job.sheet) if job.sheet else run
+            return as_sheet(run, job.sheet, len(job.plan.items)) if job.sheet else run
 
         messages = streamed(self._worker, preparation, frames, sender)
         async with aclosing(messages):

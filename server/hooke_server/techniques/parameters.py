@@ -27,7 +27,7 @@ REQUIRED = inspect.Parameter.empty
 """The default of what must be given."""
 
 MAX_REPEATED = 256
-"""Most values of a parameter that may have several."""
+"""Most values of a parameter that may have several, unless it says `AtMost`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,13 @@ class Range:
 
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """How many values a parameter may have that may have several."""
+
+    count: int
 
 
 class ParameterType(enum.StrEnum):
@@ -68,7 +75,7 @@ class Parameter:
     ----------
     kind : the Python type of a value, or of one of several.
     default : REQUIRED where it must be given, None where it may be left out.
-    repeated : whether there may be several.
+    repeated : whether there may be several, `most` of them.
     fields : parts of a message, or alternatives of one-of.
     """
 
@@ -79,6 +86,7 @@ class Parameter:
     default: Any = REQUIRED
     bounds: Range | None = None
     repeated: bool = False
+    most: int = MAX_REPEATED
     fields: Mapping[str, Parameter]
 
     @property
@@ -100,8 +108,8 @@ class Parameter:
             return self._one(value, path, self.default)
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise self._wrong(value, path)
-        if len(value) > MAX_REPEATED:
-            raise _invalid(f"{self.name} has at most {MAX_REPEATED} values", path)
+        if len(value) > self.most:
+            raise _invalid(f"{self.name} has at most {self.most} values", path)
         return tuple(self._one(each, f"{path}[{i}]", None) for i, each in enumerate(value))
 
     def plain(self, value: Any) -> Any:
@@ -228,6 +236,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     kind, *notes = get_args(hint)
     description = next(note for note in notes if isinstance(note, str))
     bounds = next((note for note in notes if isinstance(note, Range)), None)
+    most = next((note.count for note in notes if isinstance(note, AtMost)), MAX_REPEATED)
     repeated = get_origin(kind) is tuple
     if repeated:
         kind = get_args(kind)[0]
@@ -241,6 +250,7 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
         default=default,
         bounds=bounds,
         repeated=repeated,
+        most=most,
         fields=parts,
     )
 

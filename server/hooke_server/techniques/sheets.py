@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
 
-from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.techniques.frames import Frame, Frames, Picture, Result, Tile
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.pictures import GUTTER
@@ -21,24 +20,32 @@ GAP = 2
 MAX_EDGE = 8192
 """Pixels along the longest edge of a sheet."""
 
+MIN_TILE = 8
+"""Pixels along the edge of a tile, however many there are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpriteSheet:
     """As the message of the contract."""
 
-    tile_size: Annotated[int | None, Range(8, 1024), "Edge that each picture is fitted into."] = (
-        None
-    )
+    tile_size: Annotated[
+        int | None, Range(MIN_TILE, 1024), "Edge that each picture is fitted into."
+    ] = None
     columns: Annotated[int | None, Range(1, 1024), "Tiles in a row."] = None
 
 
-def as_sheet(frames: Frames, sheet: SpriteSheet) -> Iterator[Frame]:
-    """The frames with all finished pictures, but none with tiles of its own, in one sheet."""
+def as_sheet(frames: Frames, sheet: SpriteSheet, items: int) -> Iterator[Frame]:
+    """The frames with all finished pictures, but none with tiles of its own, in one sheet.
+
+    `items` is the number of them that there will be at least; pictures are made as
+    small as that many need to be as they come, so that they need no more memory than a sheet.
+    """
     kept: list[Picture] = []
+    edge = _edge(sheet, items, _columns(sheet, items))
     try:
         for frame in frames:
             if isinstance(frame, Picture) and frame.final and not frame.tiles:
-                kept.append(frame)
+                kept.append(replace(frame, pixels=_fitted(frame.pixels, edge, sheet)))
             elif isinstance(frame, Result) and kept:
                 yield make_sheet(kept, sheet)
                 yield frame
@@ -51,13 +58,12 @@ def as_sheet(frames: Frames, sheet: SpriteSheet) -> Iterator[Frame]:
 
 def make_sheet(pictures: Sequence[Picture], sheet: SpriteSheet) -> Picture:
     """Pictures in rows, in their order, each in the middle of its cell."""
-    edge = sheet.tile_size
-    tiles = [_fitted(each.pixels, edge) for each in pictures]
+    columns = _columns(sheet, len(pictures))
+    edge = _edge(sheet, len(pictures), columns)
+    tiles = [_fitted(each.pixels, edge, sheet) for each in pictures]
     cell_height, cell_width = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
-    columns = min(sheet.columns or math.ceil(math.sqrt(len(tiles))), len(tiles))
     rows = math.ceil(len(tiles) / columns)
     height, width = rows * (cell_height + GAP) - GAP, columns * (cell_width + GAP) - GAP
-    _check_size(height, width, rows, columns)
     channels = max(tile.shape[2] for tile in tiles)
     canvas = np.full((height, width, channels), GUTTER, np.uint8)
     index = []
@@ -78,6 +84,19 @@ def make_sheet(pictures: Sequence[Picture], sheet: SpriteSheet) -> Picture:
     )
 
 
+def _columns(sheet: SpriteSheet, count: int) -> int:
+    """As many as are asked for, as long as the sheet is not longer than it may be."""
+    longest = MAX_EDGE // (MIN_TILE + GAP)
+    wanted = sheet.columns or math.ceil(math.sqrt(count))
+    return min(max(wanted, math.ceil(count / longest)), count, longest)
+
+
+def _edge(sheet: SpriteSheet, count: int, columns: int) -> int:
+    """Of the square that each picture has to fit into."""
+    most = MAX_EDGE // max(columns, math.ceil(count / columns)) - GAP
+    return min(sheet.tile_size or most, most)
+
+
 def _indexed(picture: Picture, left: int, top: int, tile: np.ndarray[Any, Any]) -> Tile:
     return Tile(
         x=left,
@@ -92,22 +111,11 @@ def _indexed(picture: Picture, left: int, top: int, tile: np.ndarray[Any, Any]) 
     )
 
 
-def _fitted(pixels: np.ndarray[Any, Any], edge: int | None) -> np.ndarray[Any, Any]:
-    if edge is None or max(pixels.shape[:2]) == edge:
+def _fitted(pixels: np.ndarray[Any, Any], edge: int, sheet: SpriteSheet) -> np.ndarray[Any, Any]:
+    """No larger than the edge; where a tile size was asked for, just as large."""
+    longer = max(pixels.shape[:2])
+    if longer == edge or (longer < edge and sheet.tile_size is None):
         return pixels
-    factor = edge / max(pixels.shape[:2])
-    height, width = (max(1, round(extent * factor)) for extent in pixels.shape[:2])
+    height, width = (max(1, round(extent * edge / longer)) for extent in pixels.shape[:2])
     resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(resized)
-
-
-def _check_size(height: int, width: int, rows: int, columns: int) -> None:
-    if max(height, width) > MAX_EDGE:
-        fitting = MAX_EDGE // max(rows, columns) - GAP
-        raise ResourceExhaustedError(
-            Reason.LIMIT_EXCEEDED,
-            f"the sheet would have {width} x {height} pixels, more than {MAX_EDGE} along an edge;"
-            f" a tile_size of {fitting} would do",
-            field="sprite_sheet.tile_size",
-            tile_size=fitting,
-        )

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hooke_server.models.model import Model
-from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.parameters import AtMost, Range
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.visualization.penalties import (
     Blur,
@@ -77,7 +77,12 @@ class Direction:
     """How far activations point into a direction, each position for itself."""
 
     location: Annotated[Site, "Which layer, and perhaps a position; no unit."]
-    vector: Annotated[tuple[float, ...], "One number for each unit of the layer."]
+    vector: Annotated[
+        tuple[float, ...],
+        Range(-1e9, 1e9),
+        AtMost(1 << 16),
+        "One number for each unit of the layer.",
+    ]
     cosine_power: CosinePower = 0.0
 
     def __call__(self, scene: Scene) -> Tensor:
