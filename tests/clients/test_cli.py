@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 import hooke
 from hooke.cli import main
 from hooke.cli.activations import reduction
-from hooke.cli.visualize import lens
+from hooke.cli.parameters import lens, place
+from hooke.techniques import FourierImage, ImageParameterization, TransformSequence
 
 LAYER = "blocks.2.1"
 
@@ -120,7 +121,7 @@ def test_visualize(ask, tmp_path):
     [picture] = answer["pictures"]
     assert (picture["unit"], picture["file"]) == (7, "unit.png")
     assert (tmp_path / "unit.png").read_bytes()[:4] == b"\x89PNG"
-    assert json.loads(answer["result"]["provenance"]["parameters_json"])["steps"] == 4
+    assert json.loads(answer["result"]["provenance"]["parameters_json"])["ascent"]["steps"] == 4
     ask("visualize", "demo", "-l", LAYER, "-u", 7, *quick, "--preview-every", 1, "-o", "u.png")
     assert (tmp_path / "u-unit7-preview.jpg").read_bytes()[:2] == b"\xff\xd8"
     ask("visualize", "demo", "--label", "tabby", "--label", "lynx", *quick, "-o", "c.jpg")
@@ -129,9 +130,30 @@ def test_visualize(ask, tmp_path):
     assert "wrote demo.png" in output
 
 
+def test_every_lens_from_the_command_line(ask, photograph, tmp_path):
+    """A sheet of units, a photograph, another place, a budget and going on."""
+    quick = ("--set", "steps=3", "--set", "size=32")
+    ask("visualize", "demo", "-l", LAYER, "-u", 1, "-u", 2, "--sheet", 24, *quick, "-o", "s.webp")
+    assert [path.name for path in tmp_path.glob("s*.webp")] == ["s.webp"]
+    for name, *options in [
+        ("deep_dream",),
+        ("caricature", "--photo", photograph),
+        ("tuning_curves", "-u", 3, "--set", "families=line", "--set", "resolution=4"),
+        ("comparison", "-u", 3, "--set", f"other={LAYER}#4"),
+    ]:
+        settings = () if name == "tuning_curves" else quick
+        ask(
+            "visualize", "demo", "--technique", name, "-l", LAYER, *options, *settings,
+            "-o", f"{name}.png",
+        )  # fmt: skip
+        assert list(tmp_path.glob(f"{name}*.png"))
+
+
 def test_techniques(ask):
-    [technique] = ask("techniques", "demo", "--layer", LAYER, "--unit", 0, "--json")
-    assert technique["applicable"] is True
+    told = ask("techniques", "demo", "--layer", LAYER, "--unit", 0, "--json")
+    valid = {each["name"] for each in told if each["applicable"]}
+    assert {"feature_visualization", "tuning_curves", "comparison"} <= valid
+    assert "deep_dream" not in valid
     assert "not valid there: " in ask("techniques", "demo", "--layer", "x")
     assert "steps" in ask("techniques")
 
@@ -161,7 +183,9 @@ def test_an_error_of_the_server_is_one_line_and_code_1(ask, run):
         (["activations", "demo", "no.png"], "'no.png' does not exist"),
         (["activations", "demo", "x.png", "-o", "a.tiff"], "a.tiff must end in one of .npy"),
         (["activations", "demo", "x.png", "-o", "no/a.npy"], "no folder for no/a.npy"),
-        (["visualize", "demo", "--set", "stepz=3"], "'stepz=3' sets none of steps"),
+        (["visualize", "demo", "--set", "stepz=3"], "feature_visualization takes steps"),
+        (["visualize", "demo", "--technique", "caricature"], "caricature needs --set photograph"),
+        (["visualize", "demo", "--photo", "x.png"], "takes steps, size"),
         (["visualize", "demo", "--technique", "magic"], "no technique 'magic'"),
         (["techniques", "--layer", "a"], "need the name of a model"),
         (["nonsense"], "No such command"),
@@ -176,11 +200,43 @@ def test_a_wrong_command_is_code_2_and_needs_no_server(run, arguments, message):
 
 
 def test_parameters_are_parsed_by_their_types():
-    told = lens("feature_visualization", ["steps=3", "learning-rate=0.5", "decorrelate=no"])
-    assert told == hooke.FeatureVisualization(steps=3, learning_rate=0.5, decorrelate=False)
-    for wrong in ("steps=x", "decorrelate=perhaps", "steps"):
-        with pytest.raises(ValueError, match=r"number|yes or no|sets none"):
+    told = lens(
+        "feature_visualization", ["steps=3", "learning-rate=0.5", "sign=both", "pictures=2"]
+    )
+    assert told == hooke.FeatureVisualization(steps=3, learning_rate=0.5, sign="both", pictures=2)
+    for wrong in ("steps=x", "image.alpha=perhaps", "steps", "image=x", "penalty=3"):
+        with pytest.raises(ValueError, match=r"number|yes or no|NAME=VALUE|set a part|use Python"):
             lens("feature_visualization", [wrong])
+
+
+def test_parts_are_set_by_their_paths():
+    told = lens(
+        "deep_dream",
+        [
+            "image.storage=fourier_image",
+            "image.storage.decay-power=1.5",
+            "image.shared_factors=2,4",
+            "image.start=cat.png",
+        ],
+    )
+    assert told == hooke.DeepDream(
+        image=ImageParameterization(
+            storage=FourierImage(decay_power=1.5), shared_factors=[2, 4], start="cat.png"
+        )
+    )
+    assert lens("deep_dream", ["transforms=none"]).transforms == TransformSequence()
+    with pytest.raises(ValueError, match="storage is one of pixel_image, fourier_image"):
+        lens("deep_dream", ["image.storage=jpeg"])
+
+
+def test_places_are_parsed():
+    assert place("blocks.1#3") == hooke.Location("blocks.1", unit=3)
+    assert place("#tabby") == hooke.Location(label="tabby")
+    assert place("other::a") == hooke.Location("a", model="other")
+    told = lens("comparison", ["other=other::a#2"])
+    assert told == hooke.Comparison(other=hooke.Location("a", unit=2, model="other"))
+    styles = lens("style_transfer", ["content=a.png", "style=b.png", "style_locations=a,b"])
+    assert list(styles.style_locations) == [hooke.Location("a"), hooke.Location("b")]
 
 
 def test_reductions_are_parsed():

@@ -213,7 +213,7 @@ def test_a_visualization_streams_progress_previews_and_a_picture_for_each_unit(c
     assert any(isinstance(frame, hooke.Picture) and not frame.final for frame in frames)
     result = frames[-1]
     assert result.picture_count == 2
-    assert json.loads(result.provenance.parameters_json)["steps"] == 4
+    assert json.loads(result.provenance.parameters_json)["ascent"]["steps"] == 4
     assert result.provenance.models[0].digest == client.model("demo").digest
 
 
@@ -244,6 +244,7 @@ def test_a_dog_and_its_namesake_are_told_apart(client):
 def test_a_stream_may_be_left(client):
     long = hooke.FeatureVisualization(steps=4096, size=32)
     frames = client.visualize("demo", layer=LAYER, unit=7, technique=long)
+    assert isinstance(next(frames), hooke.Checkpoint)
     assert next(frames).total_steps == 4096
     frames.close()
     assert client.picture("demo", layer=LAYER, unit=7, technique=QUICK).final
@@ -253,9 +254,14 @@ def test_every_technique_of_the_server_has_its_class(client):
     told = {each.name: each for each in client.techniques(kind="visualization")}
     assert set(told) == set(LENSES)
     for name, lens in LENSES.items():
-        assert {each.name for each in told[name].parameters} == set(lens.__dataclass_fields__)
-    [there] = [t for t in client.techniques("demo", layer=LAYER, unit=0) if t.name in LENSES]
-    assert there.applicable
+        parameters = {each.name: each for each in told[name].parameters}
+        ascent = parameters.pop("ascent", None)
+        own = {part.name for part in ascent.fields} if ascent else set()
+        assert set(parameters) | own == set(lens.__dataclass_fields__)
+    there = {each.name: each for each in client.techniques("demo", layer=LAYER, unit=0)}
+    assert there["feature_visualization"].applicable
+    assert not there["deep_dream"].applicable
+    assert "whole layers" in there["deep_dream"].obstacle
 
 
 def test_errors_tell_what_there_is(client):

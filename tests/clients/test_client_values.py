@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import hooke
-from hooke import messages, readout, techniques
+from hooke import messages, objectives, readout, techniques
 from hooke.activations import collect
-from hooke.places import locations
-from hooke.v1 import image_pb2, model_service_pb2, readout_pb2, visualization_service_pb2
+from hooke.places import location_message, place_locations
+from hooke.v1 import image_pb2, model_service_pb2, readout_pb2, visualization_pb2
+from hooke.visualization import visualize_request
 
 LAYER_IDS = ["layer1.0.add", "/conv1/Conv", "a b%2F:1@2~_-", "名前", "x?y#z"]
 
@@ -75,6 +76,10 @@ def test_layers_share_options_and_readouts_have_their_own():
         readout.readouts(own, {"reduce": "max"})
 
 
+def locations(model, **place):
+    return [location_message(each, model) for each in place_locations(**place)]
+
+
 def test_places():
     [logits] = locations("m", label="tabby")
     assert (logits.layer, logits.label) == ("models/m", "tabby")
@@ -87,23 +92,97 @@ def test_places():
     assert zero.WhichOneof("unit_choice") == "unit"
     with pytest.raises(ValueError, match="not both"):
         locations("m", unit=1, label="tabby")
+    elsewhere = location_message(hooke.Location("a", unit=1, model="other"), "m")
+    assert elsewhere.layer == "models/other/layers/a"
 
 
-def test_technique_classes_have_exactly_the_fields_of_their_messages():
-    oneof = visualization_service_pb2.VisualizeRequest.DESCRIPTOR.oneofs_by_name["technique"]
-    for member in oneof.fields:
-        kind = getattr(techniques, member.message_type.name)
-        assert list(kind.__dataclass_fields__) == [f.name for f in member.message_type.fields]
+def asked(technique=None, **options):
+    return visualize_request("m", technique, options)
 
 
-def test_a_technique_sends_only_what_is_set():
-    request = visualization_service_pb2.VisualizeRequest()
-    techniques.set_technique(request, hooke.FeatureVisualization())
+def test_a_request_says_only_what_is_set():
+    request = asked(layer="a", unit=3)
     assert request.WhichOneof("technique") == "feature_visualization"
-    chosen = hooke.FeatureVisualization(steps=0, parameterization="pixel", negative=False)
-    techniques.set_technique(request, chosen)
-    fields = {f.name: value for f, value in request.feature_visualization.ListFields()}
-    assert fields == {"steps": 0, "parameterization": 2, "negative": False}
+    assert not request.feature_visualization.ListFields()
+    assert not request.HasField("previews")
+    assert [item.location.unit for item in request.items] == [3]
+    chosen = hooke.FeatureVisualization(steps=0, sign="both", diversity=0)
+    told = asked(chosen, unit=1).feature_visualization
+    assert [field.name for field, _ in told.ListFields()] == ["ascent", "sign", "diversity"]
+    assert [field.name for field, _ in told.ascent.ListFields()] == ["steps"]
+    assert told.sign == visualization_pb2.VISUALIZATION_SIGN_BOTH
+
+
+def test_parts_of_a_technique_become_their_messages():
+    image = techniques.ImageParameterization(
+        storage=techniques.PatternNetwork(units=5), alpha=True, shared_factors=[2], start=b"GIF8"
+    )
+    transforms = techniques.TransformSequence(
+        transforms=[techniques.Jitter(pixels=3), techniques.Noise(deviation=1)]
+    )
+    lens = hooke.DeepDream(
+        image=image, transforms=transforms, optimizer="cma_es", penalty=-2 * objectives.Blur()
+    )
+    ascent = asked(lens, layer="a").deep_dream.ascent
+    assert ascent.image.WhichOneof("storage") == "pattern_network"
+    assert ascent.image.pattern_network.units == 5
+    assert (ascent.image.alpha, list(ascent.image.shared_factors)) == (True, [2])
+    assert ascent.image.start.data == b"GIF8"
+    kinds = [each.WhichOneof("transform") for each in ascent.transforms.transforms]
+    assert kinds == ["jitter", "noise"]
+    assert ascent.optimizer == visualization_pb2.OPTIMIZER_CMA_ES
+    [term] = ascent.penalty.terms
+    assert (term.weight, term.factors[0].WhichOneof("measure")) == (-2, "blur")
+    none = asked(hooke.DeepDream(transforms=techniques.TransformSequence()), layer="a").deep_dream
+    assert none.ascent.HasField("transforms")
+
+
+def test_objectives_add_subtract_scale_and_multiply():
+    place = hooke.Location("a", unit=3)
+    objective = (
+        2 * objectives.Response(location=place)
+        - objectives.PixelNorm(order=1) * objectives.Blur() / 4
+    )
+    [item] = asked(objective=objective).items
+    one, two = item.objective.terms
+    assert (one.weight, one.factors[0].response.location.layer) == (2, "models/m/layers/a")
+    assert two.weight == -0.25
+    assert [each.WhichOneof("measure") for each in two.factors] == ["pixel_norm", "blur"]
+    assert len(asked(objective=[objective, objectives.Blur()]).items) == 2
+    with pytest.raises(ValueError, match="a place or an objective, not both"):
+        asked(objective=objective, layer="a")
+
+
+def test_all_units_and_several_and_a_sheet():
+    [every] = asked(layer="a", unit="all", sprite_sheet=hooke.SpriteSheet(columns=4)).items
+    assert every.units.layer == "models/m/layers/a"
+    assert list(every.units.units) == []
+    request = asked(unit="all", sprite_sheet=hooke.SpriteSheet(), time_budget=1.5, preview_every=7)
+    assert request.items[0].units.layer == "models/m"
+    assert request.HasField("sprite_sheet")
+    assert (request.time_budget.seconds, request.time_budget.nanos) == (1, 500_000_000)
+    assert request.previews.every == 7
+    with pytest.raises(TypeError, match="unit is a number or several, not 'most'"):
+        asked(unit="most")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: asked(hooke.DeepDream(optimizer="sgd")), "'sgd' is unknown; it is one of adam"),
+        (lambda: asked(hooke.FeatureVisualization(sign="up")), "one of positive, negative, both"),
+        (
+            lambda: asked(
+                hooke.DeepDream(image=techniques.ImageParameterization(storage=objectives.Blur()))
+            ),
+            "storage is one of PixelImage",
+        ),
+        (lambda: asked(hooke.TuningCurves(families=["star"])), "'star' is unknown"),
+    ],
+)
+def test_what_the_contract_cannot_say_is_refused_here(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
 
 
 def picture(**fields):

@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 
-from hooke.v1 import location_pb2
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.rpc.codec.frames import Preparation
 from hooke_server.rpc.codec.provenance import Work
 from hooke_server.techniques.frames import Picture, Progress, Result
+from hooke_server.techniques.targets import Site
 
 GREY = np.full((4, 4, 3), 128, np.uint8)
 
 
 @pytest.fixture
 def work(net):
-    places = [location_pb2.Location(layer="models/net/layers/fc", unit=unit) for unit in range(3)]
-    return Work(model_id="net", model=net, digest="sha256:0", locations=places)
+    return Work(models=[("net", net)], digest="sha256:0")
 
 
 def kinds(items):
@@ -32,15 +31,26 @@ def test_every_frame_gives_an_item_and_the_last_progress_is_told(work):
     assert len(told) < 25
 
 
+def test_work_that_goes_on_counts_its_own_steps_for_its_rate(work):
+    frames = [Progress(step=step, total=1000) for step in range(901, 904)]
+    first = next(Preparation(work, seconds=1.0).prepared(iter(frames)))["progress"]
+    assert 0.9 < first.steps_per_second < 1.01
+    assert 90 < first.remaining.ToNanoseconds() / 1e9 < 110
+
+
 def test_previews_of_one_step_go_together(work):
     frames = [
-        Picture(name="feature", pixels=GREY, site=site, step=step, final=False)
+        Picture(
+            name="feature", pixels=GREY, site=Site(layer="fc", unit=unit), step=step, final=False
+        )
         for step in (1, 2)
-        for site in range(3)
+        for unit in range(3)
     ]
     items = list(Preparation(work).prepared(iter(frames)))
     assert kinds(items) == ["picture"] * 3 + [None] * 3
-    assert [item["picture"].location.unit for item in items[:3]] == [0, 1, 2]
+    places = [item["picture"].location for item in items[:3]]
+    assert [place.layer for place in places] == ["models/net/layers/fc"] * 3
+    assert [place.unit for place in places] == [0, 1, 2]
 
 
 def test_the_result_counts_finished_pictures_and_all_of_the_time(work):
@@ -49,7 +59,7 @@ def test_the_result_counts_finished_pictures_and_all_of_the_time(work):
         Picture(name="feature", pixels=GREY),
         Result(metrics={"objective": 2.5}),
     ]
-    *_, last = Preparation(work, run=4, seconds=7).prepared(iter(frames))
+    *_, last = Preparation(work, run=4, seconds=7.0).prepared(iter(frames))
     result = last["result"]
     assert (result.picture_count, result.tensor_count, result.run) == (1, 0, 4)
     assert result.duration.seconds == 7

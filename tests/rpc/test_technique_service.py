@@ -1,55 +1,55 @@
-"""Techniques through a real server, and whether the contract and the code agree on them."""
+"""Techniques through a real server: what they tell of themselves, and where they are valid."""
+
+import json
 
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
 from serving import failure
 
 from hooke.v1 import location_pb2, visualization_service_pb2
 from hooke.v1 import technique_service_pb2 as pb
+from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.techniques import read_technique
-from hooke_server.techniques.technique import TechniqueKind, all_techniques
-
-CHOSEN = visualization_service_pb2.VisualizeRequest.DESCRIPTOR.oneofs_by_name["technique"]
-FIELDS = {field.name: field.message_type.fields_by_name for field in CHOSEN.fields}
-
-TYPES = {
-    int: {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64},
-    float: {FieldDescriptor.CPPTYPE_DOUBLE},
-    bool: {FieldDescriptor.CPPTYPE_BOOL},
-}
+from hooke_server.techniques.targets import Photograph, Site
+from hooke_server.techniques.technique import all_techniques
 
 
-def test_every_technique_has_its_message():
-    kinds = {name: technique.kind for name, technique in all_techniques().items()}
-    assert {n for n, kind in kinds.items() if kind is TechniqueKind.VISUALIZATION} == set(FIELDS)
+def read(net, **technique):
+    request = visualization_service_pb2.VisualizeRequest(**technique)
+    return read_technique(request, Places(["net"], [net]))[1]
 
 
-@pytest.mark.parametrize("name", list(FIELDS))
-def test_messages_are_signatures(name):
-    parameters = all_techniques().find(name).parameters
-    fields = FIELDS[name]
-    assert [field.name for field in fields.values()] == list(parameters)
-    for parameter in parameters.values():
-        field = fields[parameter.name]
-        assert field.has_presence
-        if parameter.choices:
-            request = visualization_service_pb2.VisualizeRequest()
-            words = []
-            for value in field.enum_type.values[1:]:
-                setattr(getattr(request, name), parameter.name, value.number)
-                words.append(read_technique(request)[1][parameter.name])
-            assert words == list(parameter.choices)
-        else:
-            assert field.cpp_type in TYPES[parameter.type]
+def test_an_enums_zero_is_the_default_and_unknown_numbers_stay_wrong(net):
+    assert read(net, feature_visualization={"sign": 0, "pictures": 2}) == {"pictures": 2}
+    assert read(net, feature_visualization={"sign": 99}) == {"sign": 99}
+    assert read(net, feature_visualization={"sign": 3}) == {"sign": "both"}
 
 
-def test_an_enums_zero_is_the_default_and_unknown_numbers_stay_wrong():
-    lens = visualization_service_pb2.FeatureVisualization(parameterization=0, steps=7)
-    request = visualization_service_pb2.VisualizeRequest(feature_visualization=lens)
-    assert read_technique(request) == ("feature_visualization", {"steps": 7})
-    lens.parameterization = 99
-    request = visualization_service_pb2.VisualizeRequest(feature_visualization=lens)
-    assert read_technique(request)[1]["parameterization"] == 99
+def test_messages_one_ofs_lists_places_and_pictures_are_read(net):
+    ascent = {
+        "image": {
+            "pattern_network": {"units": 3},
+            "shared_factors": [2, 4],
+            "start": {"data": b"x"},
+        },
+        "transforms": {"transforms": [{"jitter": {"pixels": 2}}, {"rotate": {"degrees": [1, 2]}}]},
+    }
+    got = read(net, feature_visualization={"ascent": ascent})["ascent"]
+    assert got == {
+        "image": {
+            "storage": ("pattern_network", {"units": 3}),
+            "shared_factors": [2, 4],
+            "start": Photograph(b"x"),
+        },
+        "transforms": {"transforms": [("jitter", {"pixels": 2}), ("rotate", {"degrees": [1, 2]})]},
+    }
+    assert got["image"]["start"].field == "feature_visualization.ascent.image.start"
+    other = read(net, comparison={"other": {"layer": "models/net/layers/stem", "unit": 2}})
+    assert other == {"other": Site(layer="stem", unit=2)}
+    # None, and given as none: only the second puts off the default.
+    assert read(net, feature_visualization={}) == {}
+    assert read(net, feature_visualization={"ascent": {"transforms": {}}}) == {
+        "ascent": {"transforms": {"transforms": []}}
+    }
 
 
 async def test_a_technique_tells_its_schema(edge):
@@ -57,15 +57,36 @@ async def test_a_technique_tells_its_schema(edge):
     assert got.kind == pb.TECHNIQUE_KIND_VISUALIZATION
     assert "Distill 2017" in got.source
     assert got.description
+    assert got.takes_objectives
     parameters = {parameter.name: parameter for parameter in got.parameters}
-    steps = parameters["steps"]
+    assert list(parameters) == ["ascent", "sign", "pictures", "diversity"]
+    sign = parameters["sign"]
+    assert list(sign.choices) == ["positive", "negative", "both"]
+    assert sign.default_value.choice == "positive"
+    assert parameters["diversity"].default_value.number == 1.0
+    ascent = {part.name: part for part in parameters["ascent"].fields}
+    assert parameters["ascent"].type == pb.PARAMETER_TYPE_MESSAGE
+    steps = ascent["steps"]
     assert steps.type == pb.PARAMETER_TYPE_INTEGER
-    assert (steps.default_value.integer, steps.minimum, steps.maximum) == (512, 1, 4096)
-    assert parameters["learning_rate"].default_value.number == 0.05
-    assert parameters["decorrelate"].default_value.boolean is True
-    assert not parameters["decorrelate"].HasField("minimum")
-    assert list(parameters["parameterization"].choices) == ["fourier", "pixel"]
-    assert parameters["parameterization"].default_value.choice == "fourier"
+    assert (steps.default_value.integer, steps.minimum, steps.maximum) == (512, 1, 8192)
+    image = {part.name: part for part in ascent["image"].fields}
+    assert image["storage"].type == pb.PARAMETER_TYPE_ONE_OF
+    assert [part.name for part in image["storage"].fields] == [
+        "pixel_image", "fourier_image", "laplacian_pyramid", "pattern_network", "fixed_magnitude",
+    ]  # fmt: skip
+    assert json.loads(image["storage"].default_value.json) == {"fourier_image": {"decay_power": 1}}
+    assert image["decorrelate_colors"].default_value.boolean is True
+    assert not image["decorrelate_colors"].HasField("minimum")
+    assert image["shared_factors"].repeated
+    assert json.loads(image["shared_factors"].default_value.json) == []
+
+
+async def test_what_must_be_given_has_no_default(edge):
+    got = await edge.techniques.GetTechnique(pb.GetTechniqueRequest(name="caricature"))
+    photograph = got.parameters[0]
+    assert (photograph.name, photograph.type) == ("photograph", pb.PARAMETER_TYPE_IMAGE)
+    assert not photograph.HasField("default_value")
+    assert not got.takes_objectives
     assert not got.HasField("applicability")
 
 

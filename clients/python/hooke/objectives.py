@@ -30,6 +30,10 @@ class Algebra:
     def __sub__(self, other: Algebra) -> Objective:
         return self + -1.0 * other
 
+    def __truediv__(self, other: float) -> Objective:
+        """Less important."""
+        return self * (1 / other)
+
     def __neg__(self) -> Objective:
         return -1.0 * self
 

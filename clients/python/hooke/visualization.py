@@ -66,7 +66,8 @@ def visualize_request(
     fill(getattr(request, names[type(lens)]), lens, model)
     if (every := given.get("preview_every")) is not None:
         request.previews.every = every
-    request.previews.steps.extend(given.get("preview_steps", ()))
+    if steps := given.get("preview_steps"):
+        request.previews.steps.extend(steps)
     if wanted := given.get("format"):
         request.format = number(IMAGE_FORMAT, wanted, "format")
     if (sheet := given.get("sprite_sheet")) is not None:
