@@ -25,7 +25,7 @@ class Folded:
     def __init__(self) -> None:
         self._lock = Lock()
         self._changes = 0
-        self._made: dict[tuple[str, bool], nn.Conv2d] = {}
+        self._made: dict[tuple[str, str], nn.Conv2d] = {}
 
     def apply(self, module: fx.GraphModule, changes: int) -> None:
         """Fold a probe's own graph.
@@ -39,7 +39,7 @@ class Folded:
                 self._made.clear()
                 self._changes = changes
             for number, (conv, norm) in enumerate(list(_convolutions(module))):
-                key = str(conv.target), norm is not None
+                key = str(conv.target), _name(norm)
                 if key not in self._made:
                     self._made[key] = _folded(module, conv, norm)
                 name = f"folded_{number}"
@@ -60,6 +60,14 @@ def _convolutions(module: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node | N
             readers = [user for user in node.users if not _asks_shape(user)]
             norm = readers[0] if len(readers) == 1 and _statistics(module, readers[0]) else None
             yield node, norm if norm is not None and norm.args[0] is node else None
+
+
+def _name(norm: fx.Node | None) -> str:
+    """Tells a batch norm from others; empty for none."""
+    if norm is None:
+        return ""
+    named: Any = norm if norm.op == "call_module" else norm.args[1]
+    return str(named.target)
 
 
 def _asks_shape(node: fx.Node) -> bool:

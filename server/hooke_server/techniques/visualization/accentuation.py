@@ -23,6 +23,7 @@ from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.requirements import (
     check_objective,
     gradient_unit_obstacle,
+    with_photograph,
 )
 from hooke_server.techniques.visualization.sight import Subject
 
@@ -98,7 +99,7 @@ def check(
     title="Accentuation",
     source="Hamblin, Fel, Saha, Konkle, Alvarez: Feature Accentuation, 2024, "
     "https://arxiv.org/abs/2402.10039",
-    obstacle=gradient_unit_obstacle,
+    obstacle=with_photograph(gradient_unit_obstacle),
     estimate=estimate,
     check=check,
     takes_objectives=True,

@@ -14,7 +14,7 @@ from hooke_server.techniques.technique import View
 from hooke_server.techniques.visualization.images import ImageParameterization
 from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.optimizers import Adam, Optimizer, OptimizerName
-from hooke_server.techniques.visualization.requirements import check_objective
+from hooke_server.techniques.visualization.requirements import check_objective, check_photographs
 from hooke_server.techniques.visualization.sight import Size
 from hooke_server.techniques.visualization.storages import FixedMagnitude, PatternNetwork
 from hooke_server.techniques.visualization.transforms import STANDARD, TransformSequence
@@ -83,6 +83,7 @@ def check_ascent(view: View, *, ascent: Ascent, **_: object) -> None:
     if ascent.penalty is not None:
         check_objective(view.model, ascent.penalty, "ascent.penalty")
     if ascent.image.start is not None:
+        check_photographs(view.model, "ascent.image.start")
         ascent.picture_size()  # reads the picture's header
         if isinstance(ascent.image.storage, PatternNetwork):
             message = "a pattern network cannot start from a picture; choose another storage"

@@ -11,7 +11,7 @@ from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
 from hooke_server.techniques.visualization.objectives import CosinePower, ImageDirection, of
 from hooke_server.techniques.visualization.optimization import Optimization
-from hooke_server.techniques.visualization.requirements import whole_layer_obstacle
+from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, layer_subjects
 
 DEFAULTS = Ascent(size=224, steps=256)
@@ -38,7 +38,7 @@ def estimate(
     title="Caricature",
     source="Lucid's recipe `caricature`; Schubert et al.: OpenAI Microscope, 2020, "
     "https://openai.com/index/microscope/",
-    obstacle=whole_layer_obstacle,
+    obstacle=with_photograph(whole_layer_obstacle),
     estimate=estimate,
     check=check_ascent,
     resumable=True,

@@ -26,7 +26,7 @@ from hooke_server.techniques.visualization.cost import ascent_estimate
 from hooke_server.techniques.visualization.images import to_pixels
 from hooke_server.techniques.visualization.objectives import Response, of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
-from hooke_server.techniques.visualization.requirements import whole_layer_obstacle
+from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=96, steps=128)
@@ -92,7 +92,7 @@ def check(
     title="Channel attribution",
     source="Olah et al.: The Building Blocks of Interpretability, Distill 2018, "
     "https://doi.org/10.23915/distill.00010",
-    obstacle=whole_layer_obstacle,
+    obstacle=with_photograph(whole_layer_obstacle),
     estimate=estimate,
     check=check,
     resumable=True,

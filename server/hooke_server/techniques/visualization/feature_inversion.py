@@ -16,7 +16,7 @@ from hooke_server.techniques.visualization.objectives import (
 )
 from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.penalties import TotalVariation
-from hooke_server.techniques.visualization.requirements import whole_layer_obstacle
+from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, layer_subjects
 from hooke_server.techniques.visualization.transforms import Jitter, TransformSequence
 
@@ -56,7 +56,7 @@ def estimate(view: View, *, photograph: Photograph, ascent: Ascent) -> Estimate:
     title="Feature inversion",
     source="Mahendran, Vedaldi: Understanding Deep Image Representations by Inverting Them, "
     "CVPR 2015, https://arxiv.org/abs/1412.0035",
-    obstacle=whole_layer_obstacle,
+    obstacle=with_photograph(whole_layer_obstacle),
     estimate=estimate,
     check=check_ascent,
     resumable=True,

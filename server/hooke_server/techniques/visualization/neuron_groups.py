@@ -19,7 +19,7 @@ from hooke_server.techniques.visualization.cost import ascent_estimate
 from hooke_server.techniques.visualization.objectives import CosinePower, Direction, of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, as_vector, colored_maps
-from hooke_server.techniques.visualization.requirements import map_obstacle
+from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=96, steps=128)
@@ -107,7 +107,7 @@ def check(view: View, *, ascent: Ascent, groups: int, **_: object) -> None:
     title="Neuron groups",
     source="Olah et al.: The Building Blocks of Interpretability, Distill 2018, "
     "https://doi.org/10.23915/distill.00010",
-    obstacle=map_obstacle,
+    obstacle=with_photograph(map_obstacle),
     estimate=estimate,
     check=check,
     resumable=True,

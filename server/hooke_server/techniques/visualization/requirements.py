@@ -10,6 +10,7 @@ from hooke_server.models.layer import Layer as ModelLayer
 from hooke_server.models.layer import LayerKind
 from hooke_server.models.model import Model
 from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import Obstacle
 from hooke_server.techniques.visualization.objectives import (
     Blend,
     Direction,
@@ -57,6 +58,25 @@ def gradient_obstacle(model: Model) -> str:
     if model.graph is None:
         return f"it needs gradients, and this model has none: {model.obstacle}"
     return ""
+
+
+def photograph_obstacle(model: Model) -> str:
+    """Why no photograph can be shown to a model that takes pictures; empty where one can."""
+    channels = model.inputs[0].shape[1]
+    if channels in {1, 3}:
+        return ""
+    return f"it looks at a photograph, and this model's pictures have {channels} channels"
+
+
+def with_photograph(obstacle: Obstacle) -> Obstacle:
+    """The same for techniques that are given a photograph too."""
+    return lambda model, site: obstacle(model, site) or photograph_obstacle(model)
+
+
+def check_photographs(model: Model, path: str) -> None:
+    """Raise where a photograph is given and cannot be shown to the model."""
+    if reason := photograph_obstacle(model):
+        raise _invalid(reason, path)
 
 
 def layer_obstacle(model: Model, site: Site) -> str:
@@ -123,6 +143,8 @@ def check_objective(model: Model, objective: Objective, path: str) -> None:
                 field=path,
                 layer=site.layer,
             )
+    if objective.photographs:
+        check_photographs(model, path)
     for measure in objective.measures:
         _check_measure(model, measure, path)
 

@@ -21,7 +21,7 @@ from hooke_server.techniques.visualization.images import to_pixels
 from hooke_server.techniques.visualization.objectives import Response, of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, blank, pooled
-from hooke_server.techniques.visualization.requirements import map_obstacle
+from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders
 
 DEFAULTS = Ascent(size=64, steps=96)
@@ -95,7 +95,7 @@ def estimate(
     title="Semantic dictionary",
     source="Olah et al.: The Building Blocks of Interpretability, Distill 2018, "
     "https://doi.org/10.23915/distill.00010",
-    obstacle=map_obstacle,
+    obstacle=with_photograph(map_obstacle),
     estimate=estimate,
     check=check_ascent,
     resumable=True,

@@ -14,7 +14,7 @@ from hooke_server.techniques.visualization.attribution import (
     target_name,
 )
 from hooke_server.techniques.visualization.photographs import Seen, heat
-from hooke_server.techniques.visualization.requirements import map_obstacle
+from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph
 
 
 def estimate(view: View, *, photograph: Photograph, target: Site | None) -> Estimate:
@@ -32,7 +32,7 @@ def check(view: View, *, photograph: Photograph, target: Site | None) -> None:
     title="Spatial attribution",
     source="Olah et al.: The Building Blocks of Interpretability, Distill 2018, "
     "https://doi.org/10.23915/distill.00010",
-    obstacle=map_obstacle,
+    obstacle=with_photograph(map_obstacle),
     estimate=estimate,
     check=check,
 )

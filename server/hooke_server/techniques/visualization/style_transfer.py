@@ -23,6 +23,7 @@ from hooke_server.techniques.visualization.requirements import (
     check_objective,
     map_obstacle,
     upstream,
+    with_photograph,
 )
 from hooke_server.techniques.visualization.sight import Subject, layer_subjects
 from hooke_server.techniques.visualization.transforms import Jitter, TransformSequence
@@ -63,9 +64,11 @@ def on_the_way(model: Model, site: Site) -> tuple[Site, ...]:
         for layer in model.layers.values()
         if layer.id in on_path and len(layer.position_axes) == 2 and layer.producers
     ]
+    if not maps:
+        return (site,)
     last = len(maps) - 1
     picked = dict.fromkeys(maps[round(last * (i + 1) / STYLE_LAYERS)] for i in range(STYLE_LAYERS))
-    return tuple(Site(layer=each) for each in picked) or (site,)
+    return tuple(Site(layer=each) for each in picked)
 
 
 def started(ascent: Ascent, content: Photograph) -> Ascent:
@@ -108,7 +111,7 @@ def check(
     title="Style transfer",
     source="Gatys, Ecker, Bethge: Image Style Transfer Using Convolutional Neural Networks, "
     "CVPR 2016, https://doi.org/10.1109/CVPR.2016.265",
-    obstacle=map_obstacle,
+    obstacle=with_photograph(map_obstacle),
     estimate=estimate,
     check=check,
     resumable=True,

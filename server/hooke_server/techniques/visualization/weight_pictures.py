@@ -33,6 +33,8 @@ def obstacle(model: Model, site: Site) -> str:
         return "it has no units"
     if filters_of(model, site.layer) is None and model.graph is None:
         return f"it is no convolution, and its model has no graph: {model.obstacle}"
+    if filters_of(model, site.layer) is None and len(layer.position_axes) != 2:
+        return "it needs a convolution of the model's input, or a map of height and width"
     return ""
 
 
