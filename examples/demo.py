@@ -66,6 +66,7 @@ and in Python:
 @contextmanager
 def serving() -> Iterator[str]:
     """The address of a server of our own, on a free port, until the block ends."""
+    OUTPUT.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "hooke_server", "--demo", "--address", "localhost:0"]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     with (

@@ -149,6 +149,22 @@ def test_every_lens_from_the_command_line(ask, photograph, tmp_path):
         assert list(tmp_path.glob(f"{name}*.png"))
 
 
+def test_a_run_that_was_stopped_goes_on(run, ask, tmp_path):
+    place = ("visualize", "demo", "-l", LAYER, "-u", 3, "--set", "size=32", "-o", "u.png")
+    code, output, errors = run(*place, "--set", "steps=2000", "--time-budget", 0.2)
+    assert code == 0, errors
+    assert "wrote u.png" in output
+    resume = errors.split()[-1]
+    assert "go on within 60 minutes: the same with --resume" in errors
+    ask(*place, "--set", "steps=2001", "--resume", resume, "--time-budget", 0.2)
+    short = ask(*place, "--set", "steps=3", "--json")
+    longer = ask(*place, "--set", "steps=6", "--resume", short["checkpoint"]["id"], "--json")
+    assert longer["checkpoint"]["step"] == 3
+    resumed = (tmp_path / "u.png").read_bytes()
+    ask(*place, "--set", "steps=6")
+    assert (tmp_path / "u.png").read_bytes() == resumed
+
+
 def test_techniques(ask):
     told = ask("techniques", "demo", "--layer", LAYER, "--unit", 0, "--json")
     valid = {each["name"] for each in told if each["applicable"]}

@@ -237,7 +237,6 @@ class Client:
     def visualize(
         self,
         model: str,
-        *,
         technique: Lens | None = None,
         **options: Unpack[VisualizeOptions],
     ) -> Generator[Frame, None, None]:
@@ -255,10 +254,10 @@ class Client:
         return self._connection.compute(visualize_request(model, technique, options))
 
     def picture(
-        self, model: str, *, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
+        self, model: str, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
     ) -> Picture:
         """The finished picture of one place, or a sprite sheet; `visualize` shows it on its way."""
-        frames = self.visualize(model, technique=technique, **options)
+        frames = self.visualize(model, technique, **options)
         pictures = [each for each in frames if isinstance(each, Picture) and each.final]
         if len(pictures) != 1:
             names = ", ".join(dict.fromkeys(each.name for each in pictures))
@@ -266,7 +265,7 @@ class Client:
         return pictures[0]
 
     def visualization_estimate(
-        self, model: str, *, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
+        self, model: str, technique: Lens | None = None, **options: Unpack[VisualizeOptions]
     ) -> Estimate:
         """What `visualize` would cost; everything is checked and nothing computed."""
         request = visualize_request(model, technique, options)

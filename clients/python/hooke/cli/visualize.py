@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from hooke import Frame, Picture, Progress, Result
+    from hooke import Checkpoint, Frame, Picture, Progress, Result
 
 
 def visualize(
@@ -83,7 +84,8 @@ def visualize(
             resume_from=resume,
             **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
-        made, result = watch(frames, path)
+        run = watch(frames, path)
+    made = run.pictures
     written = save.pictures(path, made)
     if as_json:
         files = map(str, written)
@@ -93,32 +95,56 @@ def visualize(
                     {**show.plain(picture), "file": file}
                     for picture, file in zip(made, files, strict=True)
                 ],
-                "result": result,
+                "result": run.result,
+                "checkpoint": run.checkpoint,
             }
         )
     for picture, file in zip(made, written, strict=True):
         typer.echo(f"wrote {file}: {picture.caption or picture.layer}")
+    if run.result is not None and run.result.outcome == "TIME_BUDGET":
+        _tell_how_to_go_on(run)
     return None
 
 
-def watch(frames: Iterable[Frame], path: Path) -> tuple[list[Picture], Result | None]:
-    """Take frames to their end behind a progress bar; previews go beside `path` as they come."""
-    from hooke import Picture, Progress, Result
+@dataclass
+class Run:
+    """What has come of a run."""
 
-    made: list[Picture] = []
-    result = None
-    with bar() as (progress, task):
-        for frame in frames:
-            match frame:
-                case Progress():
-                    _advance(progress, task, frame)
-                case Picture(final=True):
-                    made.append(frame)
-                case Picture():
-                    preview(frame, path)
-                case Result():
-                    result = frame
-    return made, result
+    pictures: list[Picture] = field(default_factory=list)
+    result: Result | None = None
+    checkpoint: Checkpoint | None = None
+
+
+def watch(frames: Iterable[Frame], path: Path) -> Run:
+    """Take frames to their end behind a progress bar; previews go beside `path` as they come."""
+    from hooke import Checkpoint, Picture, Progress, Result
+
+    run = Run()
+    try:
+        with bar() as (progress, task):
+            for frame in frames:
+                match frame:
+                    case Checkpoint():
+                        run.checkpoint = frame
+                    case Progress():
+                        _advance(progress, task, frame)
+                    case Picture(final=True):
+                        run.pictures.append(frame)
+                    case Picture():
+                        preview(frame, path)
+                    case Result():
+                        run.result = frame
+    except KeyboardInterrupt:
+        _tell_how_to_go_on(run)
+        raise
+    return run
+
+
+def _tell_how_to_go_on(run: Run) -> None:
+    if run.checkpoint is not None:
+        minutes = run.checkpoint.time_to_live / 60
+        told = f"go on within {minutes:.0f} minutes: the same with --resume {run.checkpoint.id}"
+        typer.echo(told, err=True)
 
 
 def preview(picture: Picture, path: Path) -> Path:

