@@ -1,7 +1,7 @@
 # make demo    set up, run the main job on a trained model and a photograph, write demo/
 # make test    set up, run the tests
 # make check   what CI runs: format, lint, types, architecture, contract, tests
-# make test-all, make bench, make docs, make format, make clean
+# make test-all, make bench, make docs, make gallery, make format, make clean
 #
 # Each sets up .venv by itself, when pyproject.toml or the protos have changed.
 
@@ -14,10 +14,14 @@ READY := $(VENV)/.ready
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test test-all check format lint types architecture contract bench docs clean
+.PHONY: demo gallery test test-all check format lint types architecture contract bench docs clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
+
+# The pictures of docs/lenses; a quarter of an hour.
+gallery: $(READY)
+	$(BIN)/python examples/gallery.py
 
 test: $(READY)
 	$(BIN)/pytest -m "not matrix"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import skimage.data
-from demo import MODEL, cat, console, serving
 from PIL import Image, ImageDraw, ImageFont
 
 import hooke
+from demo import MODEL, cat, console, serving
 from hooke import techniques as t
 from hooke.cli.visualize import bar
 from hooke.objectives import Blend, Response
@@ -112,6 +112,11 @@ def write(image: Image.Image, text: str, place: tuple[int, int], width: int = 10
 def fitted(image: Image.Image, width: int) -> Image.Image:
     """Of that width."""
     return image.resize((width, round(image.height * width / image.width)), Image.LANCZOS)
+
+
+def square(edge: int) -> Image.Image:
+    """The middle of the photograph, which is what the network sees."""
+    return Image.open(cat()).convert("RGB").crop((75, 0, 375, 300)).resize((edge, edge))
 
 
 def units(client: hooke.Client) -> Image.Image:
@@ -221,10 +226,14 @@ def style_transfer(client: hooke.Client) -> Image.Image:
 
 def activation_grid(client: hooke.Client) -> Image.Image:
     """What a layer sees at each place of a photograph."""
-    original = Image.open(cat()).convert("RGB")
     [grid] = made(client, t.ActivationGrid(photograph=cat()), layer="blocks.4.2")
-    square = original.crop((75, 0, 375, 300)).resize((400, 400))
-    return row([("photograph", square), ("blocks.4.2", opened(grid).resize((400, 400)))])
+    return row([("photograph", square(400)), ("blocks.4.2", opened(grid).resize((400, 400)))])
+
+
+def channel_attribution(client: hooke.Client) -> Image.Image:
+    """Which units speak for the answer."""
+    pictures = made(client, t.ChannelAttribution(photograph=cat()), layer="blocks.4.2")
+    return next(opened(each) for each in pictures if each.name == "channel_attribution")
 
 
 def with_icons(lens: t.Lens, layer: str, columns: int) -> Callable[[hooke.Client], Image.Image]:
@@ -241,7 +250,7 @@ def with_icons(lens: t.Lens, layer: str, columns: int) -> Callable[[hooke.Client
 
 def spatial_attribution(client: hooke.Client) -> Image.Image:
     """Which places speak for the answer, at two layers."""
-    panel = [("photograph", fitted(Image.open(cat()).convert("RGB"), 300))]
+    panel = [("photograph", square(300))]
     for layer in ("blocks.4.2", "blocks.6.0"):
         [picture] = made(client, t.SpatialAttribution(photograph=cat()), layer=layer)
         panel.append((f"{layer}: {picture.caption}", fitted(opened(picture), 300)))
@@ -268,8 +277,8 @@ def weight_pictures(client: hooke.Client) -> Image.Image:
     ]
     lens = t.WeightPictures(source=hooke.Location("conv_stem"))
     expanded = made(client, lens, layer="blocks.1.0.conv_dw", unit=[0, 1, 5])
-    captions = [shown(each, f"blocks.1.0.conv_dw, unit {each.unit}") for each in expanded]
-    return rows([[("filters of conv_stem", opened(sheet))], captions])
+    panels = [[shown(each, f"blocks.1.0.conv_dw, {each.caption}")] for each in expanded]
+    return rows([[("filters of conv_stem", opened(sheet))], *panels])
 
 
 def comparison(client: hooke.Client) -> Image.Image:
@@ -297,7 +306,7 @@ GALLERY: dict[str, Callable[[hooke.Client], Image.Image]] = {
     "neuron_groups": with_icons(t.NeuronGroups(photograph=cat()), "blocks.4.2", 6),
     "semantic_dictionary": with_icons(t.SemanticDictionary(photograph=cat()), "blocks.4.2", 8),
     "spatial_attribution": spatial_attribution,
-    "channel_attribution": with_icons(t.ChannelAttribution(photograph=cat()), "blocks.4.2", 8),
+    "channel_attribution": channel_attribution,
     "tuning_curves": tuning_curves,
     "weight_pictures": weight_pictures,
     "comparison": comparison,
