@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """Serve until a signal; the process's exit code."""
     configure_logging(settings.log_format)
-    torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() - 1))
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
     # The event loop waits this long for a technique that computes in Python.
     sys.setswitchinterval(0.0005)
     try:

@@ -126,7 +126,7 @@ class Settings:
         "--device", "DEVICE", device, "auto", "auto, cpu, cuda or cuda:N; auto prefers a GPU"
     )
     threads: int | None = _option(
-        "--threads", "N", count, None, "threads of one computation; by default one fewer than cores"
+        "--threads", "N", count, None, "threads of one computation; by default as many as cores"
     )
     model_memory: int = _option(
         "--model-memory", "SIZE", size, 8 << 30, "what the weights of loaded models may take"

@@ -24,6 +24,7 @@ from torch import Tensor
 from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.folding import Folded
 from hooke_server.models.graph import Graph
+from hooke_server.models.in_place import write_over
 from hooke_server.models.layer import Layer, TensorSpec
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.probe import Probe, ProbeCache, Rewrite
@@ -151,26 +152,29 @@ class Model:
 
         `rewrite` changes the probe's copy of the graph; the model stays as it is.
         """
-        if self.graph is None:
-            raise FailedPreconditionError(
-                Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"
-            )
-        return self._probes.get(self.graph, tuple(layers), rewrite)
+        return self._probes.get(self._given_graph(), tuple(layers), rewrite)
 
     def quick_probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
         """A probe that is equal but for rounding, and quicker to climb through; see `folding`."""
-        if self.graph is None:
-            return self.probe(layers, rewrite)
         changes = self._changes()
         polish = partial(self._folded.apply, changes=changes)
-        return self._probes.get(self.graph, tuple(layers), rewrite, polish, changes)
+        return self._probes.get(self._given_graph(), tuple(layers), rewrite, polish, changes)
 
     def forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The values of `layers` by id, without gradients; execution stops at the deepest."""
         if self.runtime is not None:
             return self.runtime.run(layers, inputs)
+        graph = self._given_graph()
+        probe = self._probes.get(graph, tuple(layers), None, write_over, "no gradients")
         with torch.inference_mode():
-            return self.probe(layers)(*inputs)
+            return probe(*inputs)
+
+    def _given_graph(self) -> Graph:
+        if self.graph is None:
+            raise FailedPreconditionError(
+                Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"
+            )
+        return self.graph
 
 
 def layer_weight_count(layers: Mapping[str, Layer]) -> list[int]:
