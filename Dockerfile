@@ -27,16 +27,12 @@ RUN apt-get update \
     && python3 -m venv /opt/hooke \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin hooke \
     && mkdir /models
-# Threads that wait must not spin: a sidecar shares its cores. The allocator's
-# settings save a third of the page faults of large tensors.
+# Threads that wait must not spin: a sidecar shares its cores.
 ENV PATH=/opt/hooke/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_WAIT_POLICY=PASSIVE \
-    MALLOC_MMAP_THRESHOLD_=1073741824 \
-    MALLOC_TRIM_THRESHOLD_=4294967296 \
-    MALLOC_TOP_PAD_=67108864 \
     HOOKE_ADDRESS=0.0.0.0:50051 \
     HOOKE_MODEL_ROOT=/models
 EXPOSE 50051

@@ -51,8 +51,10 @@ contract: $(READY)
 	cd protos && ../$(BIN)/buf breaking --against \
 		"../.git#ref=$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD),subdir=protos"
 
+# Lucent's last release asks for packages of its time, so it comes without what it asks for.
 bench: $(READY)
 	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/pip install --quiet --no-deps torch-lucent==0.1.8
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)

@@ -13,9 +13,18 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-NAMES = ["activations", "transfer", "requests", "startup"]
+NAMES = ["activations", "transfer", "requests", "startup", "visualization"]
 REPOSITORY = Path(__file__).resolve().parent.parent
-PACKAGES = ["hooke", "torch", "torchvision", "grpcio", "protobuf", "captum", "nnsight"]
+PACKAGES = [
+    "hooke",
+    "torch",
+    "torchvision",
+    "grpcio",
+    "protobuf",
+    "captum",
+    "nnsight",
+    "torch-lucent",
+]
 
 
 def main(names: list[str]) -> None:

@@ -13,7 +13,7 @@ def main() -> int:
     settings = read_settings(sys.argv[1:], os.environ)
     # Threads of torch that wait by spinning slow down whatever shares their cores;
     # OpenMP reads this once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from hooke_server.process import run
 
     return run(settings)

@@ -78,3 +78,42 @@ def test_sixteen_bits_of_grey_keep_their_steps(channels):
     )
     got = ours.decode(file_of(Image.fromarray(grey)))
     assert torch.equal((got[0] * 255).round(), torch.arange(256.0)[:, None].expand(256, 256))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_pictures_that_lie_on_their_side_are_turned(kind, orientation):
+    """By the definition of EXIF's orientations, written out."""
+    turned = {
+        1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
+        5: lambda p: p.transpose(1, 0, 2), 6: lambda p: np.rot90(p, -1),
+        7: lambda p: p[::-1, ::-1].transpose(1, 0, 2), 8: lambda p: np.rot90(p),
+    }[orientation]  # fmt: skip
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:8, :8] = 255, 0, 0
+    pixels[8:, 24:] = 0, 0, 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, exif=exif, quality=95)
+    expected = turned(pixels)
+    height, width = expected.shape[:2]
+    assert preprocessing.picture_size(file.getvalue(), "x") == (width, height)
+    got = np.asarray(preprocessing.open_picture(file.getvalue(), "x").convert("RGB"))
+    assert np.abs(got.astype(int) - expected).mean() < 4
+
+
+def test_a_picture_of_any_kind_is_its_colours():
+    """Palettes, grey, four channels, CMYK: the same red."""
+    red = Image.new("RGB", (20, 20), (200, 30, 40))
+    for mode, kind in [("P", "PNG"), ("RGBA", "PNG"), ("RGBA", "WEBP"), ("CMYK", "JPEG")]:
+        file = io.BytesIO()
+        red.convert(mode).save(file, kind)
+        steps = Preprocessing(resize_shorter_side=8, crop_height=8, crop_width=8,
+                              mean=(0, 0, 0), std=(1, 1, 1))  # fmt: skip
+        value = steps.decode(file.getvalue(), "x").mean((1, 2)) * 255
+        assert torch.allclose(value, torch.tensor([200.0, 30, 40]), atol=6), (mode, kind)
+    file = io.BytesIO()
+    Image.new("L", (20, 20), 120).save(file, "PNG")
+    value = steps.decode(file.getvalue(), "x").mean((1, 2)) * 255
+    assert torch.allclose(value, torch.full((3,), 120.0), atol=1)

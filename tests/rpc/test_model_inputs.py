@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from serving import model_of
 
 from hooke.v1 import image_pb2, input_pb2, tensor_pb2
 from hooke_server.errors import HookeError, InvalidArgumentError, Reason
@@ -178,3 +179,25 @@ def test_what_decoding_takes_is_known_by_the_header():
     assert decoding_bytes(EYE, [pictures(small, only_header, small)]) > 2 * 4 * 300 * 200
     assert decoding_bytes(EYE, [pictures(small)]) < 4 * 300 * 200
     assert decoding_bytes(ONE, [sent(X)]) == 0
+
+
+class Words(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(7, 4)
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, words):
+        return self.head(self.embedding(words).mean(1))
+
+
+def test_indices_beyond_an_embedding_are_refused_before_it_is_asked():
+    network = model_of(Words(), torch.zeros(1, 5, dtype=torch.int64))
+    assert network.vocabularies == {"words": 7}
+    good = torch.tensor([[0, 6, 3, 3, 1]])
+    assert torch.equal(read(network, sent(good)).tensors[0], good)
+    for wrong in (7, -1, 2**40):
+        with pytest.raises(InvalidArgumentError, match="has 7 entries, 0 to 6") as refused:
+            read(network, sent(torch.tensor([[0, wrong, 3, 3, 1]])))
+        assert refused.value.reason is Reason.INPUT_MISMATCH
+        assert refused.value.field == "inputs[0]"

@@ -95,9 +95,25 @@ class Model:
 
     def _changes(self) -> int:
         """How often the weights were changed in place, as torch counts it."""
+        return sum(tensor._version for tensor in self._changing)
+
+    @cached_property
+    def _changing(self) -> list[Tensor]:
+        """The tensors that may be trained; finding them takes longer than asking them."""
         tensors = [*self.weights.values()]
         tensors += [] if self.graph is None else self.graph.module.buffers()
-        return sum(0 if tensor.is_inference() else tensor._version for tensor in tensors)
+        return [tensor for tensor in tensors if not tensor.is_inference()]
+
+    @cached_property
+    def vocabularies(self) -> dict[str, int]:
+        """Inputs that are looked up in an embedding, and how many entries it has."""
+        found: dict[str, int] = {}
+        for layer in self.layers.values():
+            tables = [weight.shape[0] for weight in layer.weights if len(weight.shape) == 2]
+            if layer.op == "embedding" and tables:
+                for name in set(layer.producers) & {spec.name for spec in self.inputs}:
+                    found[name] = min(tables[0], found.get(name, tables[0]))
+        return found
 
     @property
     def state_digest(self) -> str:

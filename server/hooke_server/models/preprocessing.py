@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from hooke_server.errors import InvalidArgumentError, Reason
@@ -170,14 +170,19 @@ def open_picture(data: bytes, field: str) -> Image.Image:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(picture)
         picture.load()
-    return picture
+        # As people see it: cameras write pictures lying on their side, and say so.
+        return ImageOps.exif_transpose(picture)
 
 
 def picture_size(data: bytes, field: str) -> tuple[int, int]:
     """Width and height, by the file's header; errors as for `open_picture`."""
     with _refusing(data, field), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         _check_size(picture)
-        return picture.size
+        width, height = picture.size
+        # Where the header has none, a PNG would be decoded to look for it.
+        told = picture.getexif() if "exif" in picture.info else {}
+        lying = told.get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
+        return (height, width) if lying else (width, height)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def serve(
             " (or 'hooke[server-cpu]' for a machine without a GPU)"
         )
     # Threads of torch that wait by spinning slow down whatever shares their cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # The server takes the place of this process, so that signals reach it.
     os.execv(sys.executable, [sys.executable, "-m", "hooke_server", *(arguments or [])])  # noqa: S606  # its own arguments, no shell
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,9 +77,18 @@ def read_inputs(
         tensors.append(tensor)
         content.update(f"{spec.name}\0{tensor.dtype}{tuple(tensor.shape)}".encode())
         content.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    _check_shapes(model, tensors, [field for field, _ in fields])
+    paths = [field for field, _ in fields]
+    _check_shapes(model, tensors, paths)
+    _check_indices(model, tensors, paths)
     on_device = tuple(tensor.to(model.device) for tensor in tensors)
     return Inputs(tensors=on_device, digest=content.hexdigest())
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if tensor.dtype is torch.bfloat16:  # NumPy has none
+        tensor = tensor.float()
+    # NumPy: torch would wake all cores, from a thread that is not the computing one.
+    return not tensor.is_floating_point() or bool(np.isfinite(tensor.numpy()).all())
 
 
 def _by_input(model: Model, messages: Sequence[ModelInput]) -> list[tuple[str, ModelInput]]:
@@ -127,7 +137,7 @@ def _decode(
             raise InvalidArgumentError(
                 Reason.INVALID_FIELD, f"{field} has no value", field=f"{field}.value"
             )
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    if not _is_finite(tensor):
         raise InvalidArgumentError(
             Reason.INPUT_NOT_FINITE, f"{field} holds NaN or infinity", field=field
         )
@@ -161,6 +171,23 @@ def _check_shapes(model: Model, tensors: Sequence[Tensor], fields: Sequence[str]
                 name=spec.name,
                 expected=wanted,
                 received=got,
+            )
+
+
+def _check_indices(model: Model, tensors: Sequence[Tensor], fields: Sequence[str]) -> None:
+    """Indices beyond an embedding would be a defect on a CPU, and end the process on a GPU."""
+    for spec, tensor, field in zip(model.inputs, tensors, fields, strict=True):
+        entries = model.vocabularies.get(spec.name)
+        if entries is None:
+            continue
+        low, high = int(tensor.min()), int(tensor.max())
+        if low < 0 or high >= entries:
+            raise _mismatch(
+                f"input {spec.name!r} holds indices from {low} to {high}; the embedding that it is"
+                f" looked up in has {entries} entries, 0 to {entries - 1}",
+                field,
+                name=spec.name,
+                entries=entries,
             )
 
 

@@ -112,7 +112,8 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     """What it takes to raise what the subjects are about, in pictures of that size.
 
     Memory: every value on the way to their layers is kept for the way back, where
-    gradients of the largest are held beside. Operations: a pass forward and one back
+    gradients of the largest and what a convolution works in are held beside; weights
+    are copied once, folded. Operations: a pass forward and one back
     to the picture.
     """
     height, width = (ascent.transforms.grown(edge) for edge in size)
@@ -128,7 +129,7 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     runs = 24 if free else 2
     return Cost(
         each=network + picture,
-        beside=references * (network + picture),
+        beside=references * (network + picture) + (0 if free else folded_bytes(model, needed)),
         macs=int(runs * passes * _macs(needed, area)),
     )
 
@@ -148,9 +149,15 @@ def forward_estimate(model: Model, layers: tuple[str, ...], batch: int, count: i
     return Estimate(memory_bytes=memory, macs=int(count * _macs(needed, 1.0)), layers=layers)
 
 
+def folded_bytes(model: Model, layers: Sequence[Layer]) -> int:
+    """Copies of convolutions' weights that quick probes use."""
+    keys = {weight.key for layer in layers if layer.op == "conv2d" for weight in layer.weights}
+    return sum(model.weights[key].nbytes for key in keys)
+
+
 def _kept(layers: Sequence[Layer], area: float) -> float:
     sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
-    return sum(sizes) + 2 * max(sizes, default=0)
+    return sum(sizes) + 3 * max(sizes, default=0)
 
 
 def _largest(layers: Sequence[Layer], area: float) -> float:
