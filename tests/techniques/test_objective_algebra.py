@@ -9,6 +9,8 @@ from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.frames import Picture, Progress
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.visualization.ascent import Ascent
+from hooke_server.techniques.visualization.images import ImageParameterization
 from hooke_server.techniques.visualization.objectives import (
     ActivationComparison,
     ActivationDifference,
@@ -32,6 +34,13 @@ from hooke_server.techniques.visualization.penalties import (
 )
 from hooke_server.techniques.visualization.requirements import check_objective
 from hooke_server.techniques.visualization.sight import Sight, Subject
+from hooke_server.techniques.visualization.storages import (
+    FixedMagnitude,
+    FourierImage,
+    LaplacianPyramid,
+    PatternNetwork,
+    PixelImage,
+)
 
 CONV, FC = Site(layer="conv"), Site(layer="fc")
 
@@ -120,6 +129,22 @@ def test_every_measure_climbs_and_falls(tiny, measure, sign):
     assert plan.items[0].objective == of(measure)
     if "Difference" in type(measure).__name__ or isinstance(measure, PixelNorm | TotalVariation):
         assert all(factor * value >= 0 for value in climb)
+
+
+STORAGES = (PixelImage(), FourierImage(), LaplacianPyramid(), PatternNetwork(), FixedMagnitude())
+
+
+@pytest.mark.parametrize("storage", STORAGES, ids=lambda storage: type(storage).__name__)
+def test_any_image_goes_with_any_objective(tiny, storage):
+    """A step moves the picture, and everything stays finite."""
+    for measure in MEASURES:
+        image = ImageParameterization(storage=storage, alpha=True, deviation=0.5)
+        ascent = Ascent(steps=2, size=16, image=image)
+        plan = LENS.bind([tiny], [Item(objective=of(measure))], {"ascent": ascent, "pictures": 2})
+        frames = list(LENS.run([tiny], plan))
+        values = [f.objective for f in frames if isinstance(f, Picture | Progress)]
+        assert np.isfinite(values).all()
+        assert [f.pixels.shape for f in frames if isinstance(f, Picture)] == [(16, 16, 4)] * 2
 
 
 def test_penalties_bear_upon_the_picture(tiny):

@@ -1,17 +1,24 @@
 """Lenses on models of other kinds: where one says that it is valid it works, else it says why."""
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from conftest import model_of
+from onnx import helper
 from test_every_technique import given_to, photograph
 from torch import nn
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
+from hooke_server.models.loaders import LoadContext, load_model
 from hooke_server.models.loaders.live import load_live
-from hooke_server.techniques.frames import Array, Picture, Result
+from hooke_server.models.sources import Roots
+from hooke_server.techniques.frames import Array, Picture, Progress, Result
 from hooke_server.techniques.parameters import ParameterType
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.visualization.sight import normalize
 
 
 def looks_at_photographs(name):
@@ -142,3 +149,51 @@ def test_training_models_of_other_types_work():
         site = Site(layer=model.output_layer, unit=1)
         plan = lens.bind([model], [Item(site=site)], {"ascent": {"steps": 3, "size": 32}})
         assert isinstance(list(lens.run([model], plan))[-1], Result)
+
+
+def foreign(folder):
+    """An ONNX file with an operator of ONNX Runtime's own, which torch has no function for."""
+    generator = np.random.default_rng(0)
+    weight = generator.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+            helper.make_node("FastGelu", ["c"], ["g"], name="gelu", domain="com.microsoft"),
+            helper.make_node("GlobalAveragePool", ["g"], ["p"], name="pool"),
+            helper.make_node("Flatten", ["p"], ["y"], name="flat"),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 12, 12])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 4])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / "net.onnx")
+    return load_model("file:net.onnx", LoadContext(roots=Roots([folder])))
+
+
+def test_a_model_without_gradients_is_climbed_without_them(tmp_path):
+    """And says of the other lenses why they are not valid."""
+    model = foreign(tmp_path)
+    assert model.graph is None
+    site, techniques = Site(layer=model.output_layer, unit=1), all_techniques()
+    lens = techniques["feature_visualization"]
+    plan = lens.bind([model], [Item(site=site)], {"ascent": {"steps": 20, "size": 12}})
+    frames = list(lens.run([model], plan))
+    told = [frame.objective for frame in frames if isinstance(frame, Progress)]
+    assert told == sorted(told)
+    assert told[-1] > told[0]
+    [picture] = [frame for frame in frames if isinstance(frame, Picture)]
+    pixels = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)[None] / 255
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+
+    def said(shown):
+        return session.run(None, {"x": normalize(model, shown).contiguous().numpy()})[0][0, 1]
+
+    assert said(pixels) == pytest.approx(picture.objective, rel=0.02)
+    assert said(pixels) > said(torch.full_like(pixels, 0.5))
+    valid = {name for name, each in techniques.items() if not each.obstacle(model, site)}
+    assert valid == {"feature_visualization", "tuning_curves", "comparison"}
+    reason = techniques["deep_dream"].obstacle(model, Site(layer=model.output_layer))
+    assert "this model has none" in reason
+    assert "FastGelu" in reason
