@@ -21,8 +21,9 @@ from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.technique import all_techniques
 
 MIB = 1024 * 1024
 LAYER, CHANNELS, STEPS, SIZE = "layer3.2", range(16), 128, 128

@@ -10,8 +10,9 @@ from hooke import techniques as client_techniques
 from hooke.v1 import technique_service_pb2, visualization_service_pb2
 from hooke_server.rpc.codec.techniques import real_oneof
 from hooke_server.techniques.parameters import ParameterType
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.sheets import SpriteSheet
-from hooke_server.techniques.technique import Item, TechniqueKind, all_techniques
+from hooke_server.techniques.technique import TechniqueKind, all_techniques
 
 REQUEST = visualization_service_pb2.VisualizeRequest.DESCRIPTOR
 FIELDS = {field.name: field for field in REQUEST.oneofs_by_name["technique"].fields}

@@ -13,8 +13,9 @@ from serving import ended, failure, serving
 from hooke.v1 import frame_pb2, image_pb2
 from hooke.v1 import visualization_service_pb2 as pb
 from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.technique import all_techniques
 
 ASCENT = {"steps": 4, "size": 16}
 

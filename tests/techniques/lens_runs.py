@@ -9,8 +9,9 @@ import torchvision
 from PIL import Image
 
 from hooke_server.techniques.frames import Array, Picture
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.technique import all_techniques
 
 
 def cat(size: int = 128) -> Photograph:

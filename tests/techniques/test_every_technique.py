@@ -12,9 +12,10 @@ from PIL import Image
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.frames import Array, Picture, Progress, Result
 from hooke_server.techniques.parameters import REQUIRED, ParameterType
+from hooke_server.techniques.plans import Control, Item, Previews
 from hooke_server.techniques.sheets import SpriteSheet, as_sheet
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import Control, Item, Previews, all_techniques
+from hooke_server.techniques.technique import all_techniques
 
 QUICK = {"steps": 3, "size": 32}
 SMALL = {"cells": 2, "groups": 2, "icons": 3, "resolution": 2, "units": 2}

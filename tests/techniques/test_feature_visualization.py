@@ -10,8 +10,9 @@ import torch
 from hooke_server.errors import InvalidArgumentError, ResourceExhaustedError
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.techniques.frames import Picture, Progress, Result
+from hooke_server.techniques.plans import Item, Previews
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, Previews, all_techniques
+from hooke_server.techniques.technique import all_techniques
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.cost import folded_bytes
 from hooke_server.techniques.visualization.images import (
@@ -19,7 +20,8 @@ from hooke_server.techniques.visualization.images import (
     ImageParameterization,
     make_image,
 )
-from hooke_server.techniques.visualization.objectives import Response, of
+from hooke_server.techniques.visualization.measures import Response
+from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.requirements import upstream
 from hooke_server.techniques.visualization.sight import Sight, Subject, normalize
 from hooke_server.techniques.visualization.transforms import STANDARD

@@ -7,11 +7,12 @@ from scenes import PHOTO, scene_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.frames import Picture, Progress
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.technique import all_techniques
 from hooke_server.techniques.visualization.ascent import Ascent
 from hooke_server.techniques.visualization.images import ImageParameterization
-from hooke_server.techniques.visualization.objectives import (
+from hooke_server.techniques.visualization.measures import (
     ActivationComparison,
     ActivationDifference,
     Blend,
@@ -20,11 +21,9 @@ from hooke_server.techniques.visualization.objectives import (
     ImageDirection,
     LayerEnergy,
     Misalignment,
-    Objective,
     Response,
-    Term,
-    of,
 )
+from hooke_server.techniques.visualization.objectives import Objective, Term, of
 from hooke_server.techniques.visualization.penalties import (
     Blur,
     BoundaryComplexity,

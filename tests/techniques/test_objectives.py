@@ -6,7 +6,7 @@ import torch
 from scenes import PHOTO, check, pictures_of, scene_of
 
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.objectives import (
+from hooke_server.techniques.visualization.measures import (
     ActivationComparison,
     ActivationDifference,
     Blend,
@@ -17,8 +17,8 @@ from hooke_server.techniques.visualization.objectives import (
     Misalignment,
     Response,
     centred,
-    of,
 )
+from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.scene import Scene
 
 CONV, FC, TOKENS = Site(layer="conv"), Site(layer="fc"), Site(layer="encoder.ln")

@@ -16,8 +16,9 @@ from hooke_server.models.loaders.live import load_live
 from hooke_server.models.sources import Roots
 from hooke_server.techniques.frames import Array, Picture, Progress, Result
 from hooke_server.techniques.parameters import ParameterType
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, all_techniques
+from hooke_server.techniques.technique import all_techniques
 from hooke_server.techniques.visualization.sight import normalize
 
 

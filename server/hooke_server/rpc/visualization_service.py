@@ -28,8 +28,9 @@ from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.frames import Frames
 from hooke_server.techniques.parameters import check_all, message_fields
+from hooke_server.techniques.plans import Control, Plan, Previews
 from hooke_server.techniques.sheets import SpriteSheet, as_sheet
-from hooke_server.techniques.technique import Control, Plan, Previews, Technique, all_techniques
+from hooke_server.techniques.technique import Technique, all_techniques
 
 VisualizeRequest = visualization_service_pb2.VisualizeRequest
 Messages = AsyncGenerator[frame_pb2.Frame, None]

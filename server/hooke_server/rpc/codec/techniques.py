@@ -24,8 +24,9 @@ from hooke_server.techniques.parameters import (
     message_fields,
     snake,
 )
+from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Photograph
-from hooke_server.techniques.technique import Item, Technique
+from hooke_server.techniques.technique import Technique
 from hooke_server.techniques.visualization.objectives import Objective
 
 SIMPLE = {

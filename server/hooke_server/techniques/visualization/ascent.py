@@ -9,8 +9,8 @@ from typing import Annotated
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph
-from hooke_server.techniques.technique import View
 from hooke_server.techniques.visualization.images import ImageParameterization
 from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.optimizers import Adam, Optimizer, OptimizerName

@@ -12,8 +12,9 @@ from torch import Tensor
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Tile
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.pictures import diverging
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import TechniqueKind, View, technique
+from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.attribution import (
     Attribution,
@@ -24,7 +25,8 @@ from hooke_server.techniques.visualization.attribution import (
 )
 from hooke_server.techniques.visualization.cost import ascent_estimate
 from hooke_server.techniques.visualization.images import to_pixels
-from hooke_server.techniques.visualization.objectives import Response, of
+from hooke_server.techniques.visualization.measures import Response
+from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders

@@ -9,7 +9,7 @@ from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
-from hooke_server.techniques.technique import View
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.visualization.ascent import Ascent, gradient_free
 from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.requirements import upstream

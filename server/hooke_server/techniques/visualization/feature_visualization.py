@@ -12,17 +12,13 @@ from torch import Tensor
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.plans import Item, View
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import Item, TechniqueKind, View, technique
+from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.objectives import (
-    Diversity,
-    Objective,
-    Response,
-    Term,
-    of,
-)
+from hooke_server.techniques.visualization.measures import Diversity, Response
+from hooke_server.techniques.visualization.objectives import Objective, Term, of
 from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.requirements import unit_obstacle, upstream
 from hooke_server.techniques.visualization.scene import Scene

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hooke_server.techniques.frames import Frames, Picture, Progress, Result
-from hooke_server.techniques.technique import View
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.ascent import Ascent, Precision, gradient_free
 from hooke_server.techniques.visualization.climbing import Climb, climb, start

@@ -11,13 +11,8 @@ from hooke_server.models.layer import LayerKind
 from hooke_server.models.model import Model
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import Obstacle
-from hooke_server.techniques.visualization.objectives import (
-    Blend,
-    Direction,
-    Measure,
-    Objective,
-    Response,
-)
+from hooke_server.techniques.visualization.measures import Blend, Direction, Measure, Response
+from hooke_server.techniques.visualization.objectives import Objective
 
 
 def upstream(model: Model, wanted: Sequence[str]) -> list[ModelLayer]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import TechniqueKind, View, technique
+from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.attribution import (
     attribute,
     check_target,

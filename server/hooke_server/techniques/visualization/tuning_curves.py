@@ -13,8 +13,9 @@ from torch import Tensor
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import TechniqueKind, View, technique
+from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.cost import forward_estimate
 from hooke_server.techniques.visualization.images import to_pixels
 from hooke_server.techniques.visualization.photographs import FALLBACK_SIZE
