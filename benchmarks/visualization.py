@@ -44,7 +44,7 @@ def rows() -> Iterator[Row]:
 def speed() -> Iterator[Row]:
     """Sixteen channels of a middle layer of resnet50."""
     torch.manual_seed(0)
-    network = torchvision.models.resnet50(weights=None).eval().requires_grad_(False)
+    network = torchvision.models.resnet50(weights=None).eval()
     model = load_live(network, torch.zeros(1, 3, 224, 224))
     mine, theirs = [(LAYER, unit) for unit in CHANNELS], [(LAYER, unit) for unit in LUCENTS]
     hooke_pictures(model, mine[:2], 2)  # folds the weights
