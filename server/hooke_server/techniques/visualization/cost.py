@@ -24,6 +24,9 @@ SHARE = 0.5
 PICTURE_COPIES = 12
 """Copies of a picture that transforms, colours, their gradients and the optimizer hold together."""
 
+ALLOCATOR = 1.1
+"""How much more the allocator takes for what passes hold, by measurement (B7)."""
+
 WITHOUT_MEMORY = frozenset(
     {"dropout", "drop_path", "stochastic_depth", "identity"}
     | {"reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "expand"}
@@ -123,7 +126,7 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     area = _area(model, seen_at or (height, width))
     free = gradient_free(ascent, model)
     passes = ascent.transforms.copies * (model.fixed_batch or 1)
-    network = int(passes * (_largest(needed, area) if free else _kept(needed, area)))
+    network = int(ALLOCATOR * passes * (_largest(needed, area) if free else _kept(needed, area)))
     picture = PICTURE_COPIES * 4 * (channels(model) + 1) * height * width * ascent.transforms.copies
     references = len({each for s in subjects for each in s.objective.photographs})
     runs = 24 if free else 2
