@@ -1,6 +1,7 @@
-"""What a technique yields: progress, pictures, tensors, and last one result.
+"""What a technique yields: progress, pictures, tensors, tables, and last one result.
 
-    Frames = Iterator[Frame];  Frame = Progress | Picture | Array | Result
+    Frames = Iterator[Frame]
+    Frame = Progress | Picture | Array | Table | Rows | Finding | Result
 
 The edge turns them into `hooke.v1.Frame` messages; times and provenance are
 added there and by the engine, so a technique only says what it knows.
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from hooke_server.techniques.tables import Finding, Rows, Table
 from hooke_server.techniques.targets import Site
 
 
@@ -107,5 +109,5 @@ class Estimate:
     batch_size: int = 0
 
 
-Frame = Progress | Picture | Array | Result
+Frame = Progress | Picture | Array | Table | Rows | Finding | Result
 Frames = Iterator[Frame]
