@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.model import Model
+from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.targets import Photograph
 
@@ -40,10 +41,10 @@ class ConstantBaseline:
 
     def __call__(self, value: Tensor, model: Model, generator: torch.Generator) -> Tensor:
         """The baseline of an input."""
-        assert model.preprocessing is not None  # the obstacle saw to it
+        steps = prepared(model)
         mean, std = (
             torch.tensor(numbers, dtype=value.dtype, device=value.device)
-            for numbers in (model.preprocessing.mean, model.preprocessing.std)
+            for numbers in (steps.mean, steps.std)
         )
         return ((self.value - mean) / std).reshape(1, -1, 1, 1).expand_as(value).clone()
 
@@ -80,7 +81,9 @@ class BlurBaseline:
 
     def obstacle(self, model: Model) -> str:
         """Why the model's input has no such baseline; empty where it has."""
-        return "" if len(model.inputs[0].shape) == 4 else "the model's input has no height and width"
+        return (
+            "" if len(model.inputs[0].shape) == 4 else "the model's input has no height and width"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +109,7 @@ class ImageBaseline:
 
     def __call__(self, value: Tensor, model: Model, generator: torch.Generator) -> Tensor:
         """The baseline of an input."""
-        assert model.preprocessing is not None  # the obstacle saw to it
-        picture = model.preprocessing.decode(self.image.data, self.image.field)
+        picture = prepared(model).decode(self.image.data, self.image.field)
         return picture.to(value).expand_as(value).clone()
 
     def obstacle(self, model: Model) -> str:
@@ -116,17 +118,20 @@ class ImageBaseline:
 
 
 Baseline = (
-    ZeroBaseline
-    | ConstantBaseline
-    | MeanBaseline
-    | BlurBaseline
-    | NoiseBaseline
-    | ImageBaseline
+    ZeroBaseline | ConstantBaseline | MeanBaseline | BlurBaseline | NoiseBaseline | ImageBaseline
 )
 
 Baselines = Annotated[
     tuple[Baseline, ...], "What stands for nothing; several are averaged over. None: zeros."
 ]
+
+
+def prepared(model: Model) -> Preprocessing:
+    """How the model's pictures are prepared; FailedPreconditionError where it takes none."""
+    if model.preprocessing is None:
+        message = "this model's input is no picture"
+        raise FailedPreconditionError(Reason.TECHNIQUE_NOT_APPLICABLE, message)
+    return model.preprocessing
 
 
 def noise(value: Tensor, deviation: float, generator: torch.Generator) -> Tensor:

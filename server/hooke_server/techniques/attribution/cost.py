@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan
@@ -73,19 +74,18 @@ def attribution_cost(
     return Cost(estimate=estimate, rows=rows)
 
 
-def _row_bytes(needed: Sequence[object], area: float, efforts: Sequence[Effort]) -> int:
-    kept = any(effort.gradients for effort in efforts)
-    layers = list(needed)
-    return int(ALLOCATOR * (kept_bytes if kept else largest_bytes)(layers, area)) + 1  # type: ignore[arg-type]
+def _row_bytes(needed: Sequence[Layer], area: float, efforts: Sequence[Effort]) -> int:
+    held = kept_bytes if any(effort.gradients for effort in efforts) else largest_bytes
+    return int(ALLOCATOR * held(needed, area)) + 1
 
 
-def _answer_bytes(
-    model: Model, plan: AttributionPlan, inputs: Sequence[Tensor]
-) -> list[int]:
+def _answer_bytes(model: Model, plan: AttributionPlan, inputs: Sequence[Tensor]) -> list[int]:
     """For each method and place the bytes of an answer for one target."""
     batch, area = len(inputs[0]), _area(model, inputs)
     sizes = {
-        layer: model.layer(layer).output.count(batch) * 4 * (area if model.layer(layer).position_axes else 1)
+        layer: model.layer(layer).output.count(batch)
+        * 4
+        * (area if model.layer(layer).position_axes else 1)
         for layer in plan.layers
     }
     return [int(sizes[layer]) for each in plan.methods for layer in each.layers]

@@ -155,7 +155,9 @@ class Inquiry:
             },
         )
 
-    def pull_back(self, start: str, values: Tensor, samples: Tensor, layer: str, back: Tensor) -> Tensor:
+    def pull_back(
+        self, start: str, values: Tensor, samples: Tensor, layer: str, back: Tensor
+    ) -> Tensor:
         """Of `layer`'s values the products `back` x Jacobian with respect to `start`.
 
         Parameters
@@ -218,8 +220,7 @@ class Inquiry:
     def _probe(self, start: str, layers: Sequence[str], rewrite: Rewrite | None) -> Probe:
         rewrites: list[Rewrite] = [] if rewrite is None else [rewrite]
         if start not in {spec.name for spec in self.model.inputs}:
-            assert self.model.graph is not None  # binding saw to it
-            rewrites.append(StartAt(self.model.graph, start))
+            rewrites.append(StartAt(self.model.given_graph(), start))
         chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
         return self.model.probe(layers, chosen)
 
@@ -229,7 +230,9 @@ class Inquiry:
     def _split(self, values: Tensor, samples: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Rows in batches; the last repeats a row where the model takes one size only."""
         parts = []
-        for part, which in zip(values.split(self.rows), samples.split(self.rows), strict=True):
+        for part, which in zip(
+            torch.split(values, self.rows), torch.split(samples, self.rows), strict=True
+        ):
             short = self.rows - len(part) if self.model.fixed_batch else 0
             more = [len(part) - 1] * short
             index = [*range(len(part)), *more]

@@ -20,6 +20,7 @@ from hooke_server.techniques.attribution.method import Method
 from hooke_server.techniques.attribution.targets import Target
 from hooke_server.techniques.parameters import check_all, plain_message
 from hooke_server.techniques.plans import Item
+from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import all_techniques
 from hooke_server.techniques.visualization.requirements import (
     check_objective,
@@ -151,13 +152,12 @@ def _plain(plan: MethodPlan) -> dict[str, Any]:
 
 
 def _target(model: Model, item: Item, field: str) -> Target:
-    if item.site is None:
-        assert item.objective is not None  # an item is one of the two
+    if item.objective is not None:
         check_objective(model, item.objective, field)
         if not item.objective.layers(model):
             raise _invalid("the objective reads no layer, so no part of one matters to it", field)
         return Target(objective=item.objective)
-    if item.site.model:
+    if item.site is None or item.site.model:
         raise _invalid("all targets must lie in the model that is asked about", field)
     return Target(site=item.site)
 
@@ -170,7 +170,7 @@ def _target_layers(model: Model, targets: Sequence[Target]) -> list[str]:
 def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -> MethodPlan:
     method, here = find_method(asked.name, field), f"{field}.{asked.name}"
     for layer in read:
-        if reason := method.obstacle(model, _whole(layer)):
+        if reason := method.obstacle(model, Site(layer=layer)):
             raise _not_applicable(method.name, layer, reason, field)
     values = check_all(method.parameters, asked.given, here)
     method.check(model, here, **values)
@@ -182,12 +182,6 @@ def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -
         layers=tuple(layers or method.default(model, read)),
         parameters=tuple(values.items()),
     )
-
-
-def _whole(layer: str) -> Any:
-    from hooke_server.techniques.targets import Site
-
-    return Site(layer=layer)
 
 
 def _check_place(
@@ -217,9 +211,7 @@ def _leads(model: Model, layer: str, target: str) -> bool:
     return layer in behind or (layer in blocks and inside <= behind)
 
 
-def _not_applicable(
-    method: str, layer: str, reason: str, field: str
-) -> FailedPreconditionError:
+def _not_applicable(method: str, layer: str, reason: str, field: str) -> FailedPreconditionError:
     return FailedPreconditionError(
         Reason.TECHNIQUE_NOT_APPLICABLE,
         f"{method} is not valid for layer {layer!r}: {reason}",

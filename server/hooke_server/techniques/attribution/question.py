@@ -93,6 +93,14 @@ class Question:
         """The model that is asked about."""
         return self.inquiry.model
 
+    def nothing(self, place: Place) -> Tensor:
+        """Zeros to add answers to, [targets, samples, ...]."""
+        return place.value.new_zeros(len(self.inquiry.targets), *place.value.shape)
+
+    def unfolded(self, rows: Tensor) -> Tensor:
+        """[targets, rows, ...] as [targets, versions, samples, ...]."""
+        return rows.reshape(rows.shape[0], -1, self.inquiry.batch, *rows.shape[2:])
+
     def generator(self) -> torch.Generator:
         """A source of random numbers that begins anew at the request's seed."""
         return torch.Generator().manual_seed(self.inquiry.seed % (1 << 63))

@@ -40,7 +40,9 @@ class Target:
 
     def unit(self, sample: int) -> int | None:
         """The unit that it is about, where it is one."""
-        return self.strongest[sample] if self.strongest else (self.site and self.site.unit)
+        if self.strongest:
+            return self.strongest[sample]
+        return self.site.unit if self.site else None
 
     def __call__(self, scene: Scene, samples: Tensor) -> Tensor:
         """Its value for each row of the scene.

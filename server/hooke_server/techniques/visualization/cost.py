@@ -126,7 +126,9 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     area = _area(model, seen_at or (height, width))
     free = gradient_free(ascent, model)
     passes = ascent.transforms.copies * (model.fixed_batch or 1)
-    network = int(ALLOCATOR * passes * (largest_bytes(needed, area) if free else kept_bytes(needed, area)))
+    network = int(
+        ALLOCATOR * passes * (largest_bytes(needed, area) if free else kept_bytes(needed, area))
+    )
     picture = PICTURE_COPIES * 4 * (channels(model) + 1) * height * width * ascent.transforms.copies
     references = len({each for s in subjects for each in s.objective.photographs})
     runs = 24 if free else 2
@@ -148,7 +150,9 @@ def forward_estimate(model: Model, layers: tuple[str, ...], batch: int, count: i
     """What `count` pictures cost that are only looked at, in batches, at the model's size."""
     needed = upstream(model, layers)
     pictures = PICTURE_COPIES * 4 * model.inputs[0].count()
-    memory = int(batch * (largest_bytes(needed, 1.0) + pictures)) + count * pictures // PICTURE_COPIES
+    memory = (
+        int(batch * (largest_bytes(needed, 1.0) + pictures)) + count * pictures // PICTURE_COPIES
+    )
     return Estimate(memory_bytes=memory, macs=int(count * macs_of(needed, 1.0)), layers=layers)
 
 

@@ -56,14 +56,14 @@ def smooth_grad(
     done = 0
     for place in question.places:
         generator = question.generator()
-        summed, squared = 0.0, 0.0
+        summed, squared = question.nothing(place), question.nothing(place)
         for count, chunk in enumerate(_chunks(question, samples), 1):
             points = torch.cat(
                 [place.value + noise(place.value, deviation, generator) for _ in range(chunk)]
             )
             found = _gradients(question, place, points)
             if multiply_by_input:
-                found = found * points.unflatten(0, (chunk, -1))
+                found = found * points.reshape(chunk, -1, *points.shape[1:])
             summed, squared = summed + found.sum(1), squared + found.square().sum(1)
             done += chunk
             yield Progress(step=done, total=total)
@@ -97,7 +97,7 @@ def gradient_shap(
     for place in question.places:
         generator = question.generator()
         starts = question.starts_at(place, baselines)
-        summed: Tensor | float = 0.0
+        summed = question.nothing(place)
         for count, chunk in enumerate(_chunks(question, samples), 1):
             draws = [_draw(place, starts, deviation, generator) for _ in range(chunk)]
             points = torch.cat([point for point, _ in draws])
@@ -135,12 +135,10 @@ def _gradients(question: Question, place: Place, points: Tensor) -> Tensor:
     inquiry = question.inquiry
     draws = len(points) // inquiry.batch
     passed = inquiry.differentiate(place.id, points, inquiry.samples.repeat(draws))
-    return passed.gradients[place.id].unflatten(1, (draws, inquiry.batch))
+    return question.unfolded(passed.gradients[place.id])
 
 
-def _statistic(
-    statistic: NoiseStatistic, summed: Tensor, squared: Tensor, count: int
-) -> Tensor:
+def _statistic(statistic: NoiseStatistic, summed: Tensor, squared: Tensor, count: int) -> Tensor:
     match statistic:
         case NoiseStatistic.MEAN:
             return summed / count

@@ -57,11 +57,11 @@ def integrated_gradients(
     counted = _Counter(total=steps * max(1, len(baselines)) * len(question.places))
     for place in question.places:
         starts = question.starts_at(place, baselines)
-        summed: Tensor | float = 0.0
+        summed = question.nothing(place)
         for start in starts:
             line = _Line(question, place.id, start, place.value, steps)
             for weights, passed in line.passes([place.id]):
-                gradients = line.unfolded(passed.gradients[place.id])
+                gradients = question.unfolded(passed.gradients[place.id])
                 summed = summed + (place.value - start) * torch.einsum(
                     "k,tk...->t...", weights.to(gradients), gradients
                 )
@@ -84,25 +84,27 @@ def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines =
     """
     layers = [place.id for place in question.places]
     counted = _Counter(total=steps * max(1, len(baselines)))
-    summed: dict[str, Tensor | float] = dict.fromkeys(layers, 0.0)
+    summed = {place.id: question.nothing(place) for place in question.places}
     starts = question.starts(baselines)
     for start in starts:
         line = _input_line(question, start, steps + 1)  # a step lies between two points
         before: Pass | None = None
         for weights, passed in line.passes(layers):
             for layer in layers:
-                values = line.unfolded(passed.values[layer][None])
-                gradients = line.unfolded(passed.gradients[layer])
+                values = question.unfolded(passed.values[layer][None])
+                gradients = question.unfolded(passed.gradients[layer])
                 if before is not None:
-                    values = torch.cat([line.unfolded(before.values[layer][None])[:, -1:], values], 1)
-                    last = line.unfolded(before.gradients[layer])[:, -1:]
+                    values = torch.cat(
+                        [question.unfolded(before.values[layer][None])[:, -1:], values], 1
+                    )
+                    last = question.unfolded(before.gradients[layer])[:, -1:]
                     gradients = torch.cat([last, gradients], 1)
                 changes = values[:, 1:] - values[:, :-1]
                 summed[layer] = summed[layer] + (gradients[:, :-1] * changes).sum(1)
             before = passed
             yield counted.more(len(weights))
     for place in question.places:
-        yield Answer(place=place, values=torch.as_tensor(summed[place.id]) / len(starts))
+        yield Answer(place=place, values=summed[place.id] / len(starts))
 
 
 @method(
@@ -118,18 +120,18 @@ def internal_influence(
     """The mean gradient at a layer along the line of the input from the baseline."""
     layers = [place.id for place in question.places]
     counted = _Counter(total=steps * max(1, len(baselines)))
-    summed: dict[str, Tensor | float] = dict.fromkeys(layers, 0.0)
+    summed = {place.id: question.nothing(place) for place in question.places}
     starts = question.starts(baselines)
     for start in starts:
         line = _input_line(question, start, steps)
         for weights, passed in line.passes(layers):
             for layer in layers:
-                gradients = line.unfolded(passed.gradients[layer])
+                gradients = question.unfolded(passed.gradients[layer])
                 share = torch.einsum("k,tk...->t...", weights.to(gradients), gradients)
                 summed[layer] = summed[layer] + share
             yield counted.more(len(weights))
     for place in question.places:
-        yield Answer(place=place, values=torch.as_tensor(summed[place.id]) / len(starts))
+        yield Answer(place=place, values=summed[place.id] / len(starts))
 
 
 @method(
@@ -156,7 +158,7 @@ def neuron_conductance(
     counted = _Counter(total=steps * max(1, len(baselines)) * len(question.places))
     inquiry, layer = question.inquiry, question.model.layer(through.layer)
     for place in question.places:
-        summed: Tensor | float = 0.0
+        summed = question.nothing(place)
         starts = question.starts_at(place, baselines)
         for start in starts:
             line = _Line(question, place.id, start, place.value, steps)
@@ -164,12 +166,12 @@ def neuron_conductance(
                 behind = inquiry.differentiate(place.id, points, which, [layer.id])
                 back = _alone(behind.gradients[layer.id], layer, through)
                 product = inquiry.pull_back(place.id, points, which, layer.id, back)
-                gradients = line.unfolded(product)
+                gradients = question.unfolded(product)
                 summed = summed + (place.value - start) * torch.einsum(
                     "k,tk...->t...", weights.to(gradients), gradients
                 )
                 yield counted.more(len(weights))
-        yield Answer(place=place, values=torch.as_tensor(summed) / len(starts))
+        yield Answer(place=place, values=summed / len(starts))
 
 
 def _alone(gradients: Tensor, layer: Layer, site: Site) -> Tensor:
@@ -214,14 +216,10 @@ class _Line:
         inquiry = self.question.inquiry
         shares, weights = gauss_legendre(self.steps)
         each = max(1, inquiry.rows // inquiry.batch)
-        for some, their in zip(shares.split(each), weights.split(each), strict=True):
+        for some, their in zip(torch.split(shares, each), torch.split(weights, each), strict=True):
             at = some.to(self.end).reshape(-1, *[1] * self.end.ndim)
             points = torch.lerp(self.start[None], self.end[None], at).flatten(0, 1)
             yield their, points, inquiry.samples.repeat(len(some))
-
-    def unfolded(self, rows: Tensor) -> Tensor:
-        """[targets, rows, ...] as [targets, points, samples, ...]."""
-        return rows.unflatten(1, (-1, self.question.inquiry.batch))
 
 
 def _input_line(question: Question, start: Sequence[Tensor], steps: int) -> _Line:
