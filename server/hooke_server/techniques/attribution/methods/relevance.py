@@ -179,15 +179,16 @@ def _parts(
     computed: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Weighted, Tensor, Tensor | None]:
     if isinstance(computed, nn.Module):
+        learned = dict(computed.named_parameters())
 
         def module(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-            given = {"weight": w} | (
-                {} if computed.bias is None else {"bias": _or_zero(b, computed)}
-            )
+            given = {"weight": w}
+            if "bias" in learned:
+                given["bias"] = torch.zeros_like(learned["bias"]) if b is None else b
             result: Tensor = torch.func.functional_call(computed, given, (x,))
             return result
 
-        return module, computed.weight, computed.bias
+        return module, learned["weight"], learned.get("bias")
     weight, *others = args or (kwargs["weight"],)
     rest = {name: value for name, value in kwargs.items() if name not in {"weight", "bias"}}
     bias = others[0] if others else kwargs.get("bias")
