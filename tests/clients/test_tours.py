@@ -19,7 +19,7 @@ CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 TOURS = {
     "go": ["bin/tour"],
     "node": ["node", "dist/tour.js"],
-    "rust": ["target/release/tour"],
+    "rust": ["target/debug/examples/tour"],
 }
 SOURCES = {".cc", ".cpp", ".go", ".java", ".kt", ".rb", ".rs", ".ts"}
 ONE_OF_THE_LAST_PLACE = 1.01e-4
