@@ -22,7 +22,7 @@ from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.question import Place, Question
 from hooke_server.techniques.parameters import Range
 
-MAX_FEATURES = 4096
+MAX_FEATURES = 2048
 """Features that a method weighs against each other."""
 
 
