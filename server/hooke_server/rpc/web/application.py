@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hooke_server.rpc.web.call import ENDING
 from hooke_server.rpc.web.connect import Connect
 from hooke_server.rpc.web.guards import HEALTH_PATH, HostGuard, SecurityHeaders
 from hooke_server.rpc.web.pages import Pages
@@ -49,7 +51,11 @@ class Dispatch:
             app = _refusal(404, f"there is no method {path[1:200]}")
         else:
             app = self._pages
-        await app(scope, receive, send)
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError as error:
+            if error.args != (ENDING,):  # which is no failure
+                raise
 
 
 def build_application(
