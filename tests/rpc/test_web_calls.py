@@ -257,20 +257,20 @@ async def test_a_deadline_ends_the_work(edge, caplog, form):
 
 
 async def test_what_administers_is_refused_in_every_form(edge):
-    for message in (
+    for wanted in (
         model_service_pb2.LoadModelRequest(model_id="net", source="torchvision:resnet18"),
         model_service_pb2.UnloadModelRequest(name="models/net"),
     ):
-        method = message.DESCRIPTOR.name.removesuffix("Request")
+        method = wanted.DESCRIPTOR.name.removesuffix("Request")
         for form in ("json", "proto"):
-            answer = await unary(edge.web, f"{MODELS}/{method}", message, form=form)
+            answer = await unary(edge.web, f"{MODELS}/{method}", wanted, form=form)
             assert (answer.status, answer.json["code"]) == (403, "permission_denied")
             assert info_of(answer.json).reason == "ADMIN_DISABLED"
-        async with web(edge, f"{MODELS}/{method}", message) as response:
+        async with web(edge, f"{MODELS}/{method}", wanted) as response:
             _, trailers = await web_messages(response, model_service_pb2.Model)
         assert int(trailers["grpc-status"]) == grpc.StatusCode.PERMISSION_DENIED.value[0]
         for alias in (f"{MODELS.lower()}/{method}", f"/{MODELS}/{method}", f"{MODELS}/{method}/"):
-            answer = await unary(edge.web, alias, message)
+            answer = await unary(edge.web, alias, wanted)
             assert answer.status in {404, 405}, alias
     assert [model.name for model in (await listed(edge)).models] == ["models/net", "models/pair"]
 

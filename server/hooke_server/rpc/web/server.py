@@ -18,8 +18,8 @@ from hooke_server.rpc.web.call import ENDING
 TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
 
 
-LAST_WORDS_SECONDS = 0.5
-"""How long a call that is ended may take to tell its client; one that stalls does not hear."""
+STALL_SECONDS, LAST_WORDS_SECONDS = 0.5, 5.0
+"""How long a call that is ended may take to tell its client: one that takes nothing, and others."""
 
 
 class Listener:
@@ -119,10 +119,12 @@ class WebServer:
         state = self._server.server_state
         for task in set(state.tasks):
             task.cancel(ENDING)
-        if state.tasks:
-            await asyncio.wait(set(state.tasks), timeout=LAST_WORDS_SECONDS)
-        for connection in set(state.connections):
-            cast("asyncio.Transport", connection.transport).abort()
+        for wait, stalled_alone in ((STALL_SECONDS, True), (LAST_WORDS_SECONDS, False)):
+            if state.tasks:
+                await asyncio.wait(set(state.tasks), timeout=wait)
+            for connection in set(state.connections):
+                if connection.flow.write_paused or not stalled_alone:
+                    cast("asyncio.Transport", connection.transport).abort()
 
 
 class _Server(uvicorn.Server):
