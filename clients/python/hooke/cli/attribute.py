@@ -44,6 +44,13 @@ def attribute(
     drawing: Annotated[
         list[str] | None, typer.Option(help="overlay, heat_map, signed_map or top_regions.")
     ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure each answer: completeness, infidelity, max_sensitivity, deletion,"
+            " insertion, parameter_randomization or seed_interval."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
     output: Annotated[
         Path | None,
@@ -61,6 +68,7 @@ def attribute(
     drawn = path.suffix in save.PICTURES
     options: dict[str, Any] = {"seed": seed, "tensors": not drawn, "pictures": drawn}
     given = {"label": label, "layer": layer, "unit": unit, "at": at, "drawings": drawing}
+    given["evidence"] = evidence
     options |= {key: value for key, value in given.items() if value}
     if drawn:
         options["format"] = save.PICTURES[path.suffix]
