@@ -69,7 +69,7 @@ def build_server(
         TechniqueService(catalog), server
     )
     visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server(
-        VisualizationService(catalog, worker, States()), server
+        VisualizationService(catalog, worker, States(), limits), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     _add_reflection(server)
