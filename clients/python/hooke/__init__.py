@@ -11,6 +11,7 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke.activations import Activations
 from hooke.client import Client, connect
+from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -50,14 +51,17 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Ablate",
     "Accentuation",
     "ActivationGrid",
     "Activations",
+    "AddDirection",
     "AlreadyExistsError",
     "CancelledError",
     "Caricature",
     "ChannelAttribution",
     "Checkpoint",
+    "Clamp",
     "Client",
     "Comparison",
     "DataLossError",
@@ -86,8 +90,10 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Replace",
     "ResourceExhaustedError",
     "Result",
+    "Scale",
     "SemanticDictionary",
     "SpatialAttribution",
     "SpriteSheet",

@@ -155,7 +155,9 @@ def resolved(model: Model, edits: Sequence[Edit]) -> list[Edit]:
         # Copies are no inference tensors, which gradients could not pass.
         values[digest] = {layer: value.clone() for layer, value in found.items()}
     return [
-        replace(each, change=Replacement(each.change.digest, values[each.change.digest][each.layer]))
+        replace(
+            each, change=Replacement(each.change.digest, values[each.change.digest][each.layer])
+        )
         if isinstance(each.change, Patch)
         else each
         for each in edits
@@ -296,5 +298,3 @@ def _blank(model: Model, layer_id: str, batch: int) -> Tensor:
 
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-

@@ -179,7 +179,8 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         cost, seconds = asked.cost(model, inputs.batch), 0.0
         async with self._worker.reserve(cost.memory_bytes):
             if asked.requested:
-                [model], seconds = await self._worker.call(computed, [model], asked.requested)
+                made, seconds = await self._worker.call(computed, [model], asked.requested)
+                model = made[0]
             values = await self._batcher.forward(model, asked.plan.layers, inputs.tensors)
             frames = partial(activation_frames, values, asked.plan)
             preparation = Preparation(work, run=run, seconds=seconds + values.seconds)

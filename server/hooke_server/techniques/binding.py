@@ -114,6 +114,7 @@ def _check_layer(layer: Layer, readout: Readout, path: str) -> None:
 
 
 def check_units(layer: Layer, wanted: tuple[int, ...], path: str) -> None:
+    """Refuse units that the layer does not have."""
     units = layer.unit_count
     if wanted and not layer.output.shape:
         raise _invalid(f"layer {layer.id!r} yields one number, which has no units", path)
@@ -156,6 +157,7 @@ def _check_maps(layer: Layer, readout: Readout, form: FeatureMapForm, path: str)
 
 
 def check_position(layer: Layer, position: tuple[int, ...], path: str) -> None:
+    """Refuse a position that the layer does not have."""
     extents = [layer.output.shape[axis] for axis in layer.position_axes]
     if not extents:
         raise _invalid(

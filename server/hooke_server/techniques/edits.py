@@ -1,7 +1,7 @@
 """Binding edits to a model: every check that needs no run, and what they cost.
 
-    bind_edit(model, edit, path)                  layer, units, positions, numbers
-    bind_batch(model, edits, inputs.batch, path)  what depends on the batch of the call
+bind_edit(model, edit, path)                  layer, units, positions, numbers
+bind_batch(model, edits, inputs.batch, path)  what depends on the batch of the call
 """
 
 from __future__ import annotations

@@ -46,9 +46,7 @@ def held_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
     )
 
 
-def decoding_bytes(
-    model: Model, messages: Sequence[ModelInput], path: str = "inputs"
-) -> int:
+def decoding_bytes(model: Model, messages: Sequence[ModelInput], path: str = "inputs") -> int:
     """What decoding will take for a while: one picture is decoded at a time."""
     if model.preprocessing is None:
         return 0
