@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from hooke.edits import AddDirection, Ablate, Clamp, Edit, Replace, Scale
+from hooke.edits import Ablate, AddDirection, Clamp, Edit, Replace, Scale
 
 _PLACE = re.compile(r"(?P<layer>[^#]*?)(?:#(?P<unit>[^\[\]]+))?(?:\[(?P<position>[\d, ]+)\])?")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
