@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-from torch import Tensor
 
 from hooke.v1 import activation_service_pb2, activation_service_pb2_grpc, frame_pb2
 from hooke_server.engine.batching import Batcher
@@ -20,13 +18,7 @@ from hooke_server.models.edits import Edit
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.frames import Preparation
-from hooke_server.rpc.codec.inputs import (
-    Inputs,
-    ModelInput,
-    decoding_bytes,
-    held_bytes,
-    read_inputs,
-)
+from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
@@ -86,7 +78,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         with self._memory.share() as share:
             async with self._catalog.use(model_id) as model:
                 asked = await self._asked(model_id, model, request, "", share)
-                inputs = await self._inputs(model, request.inputs, {}, share)
+                inputs = await self._memory.read(model, request.inputs, share)
                 work = _work(model_id, model, asked, inputs)
                 if request.validate_only:
                     cost = asked.cost(model, inputs.batch)
@@ -125,7 +117,9 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
                     if model.digest != digest:
                         digest = model.digest
                         asked = await self._configured(configuration, model, kept)
-                    inputs = await self._inputs(model, request.run.inputs, uploads.take(), share)
+                    inputs = await self._memory.read(
+                        model, request.run.inputs, share, uploads.take()
+                    )
                     work = _work(model_id, model, asked, inputs)
                     async with aclosing(self._run(work, asked, inputs, sender, run)) as messages:
                         async for message in messages:
@@ -155,17 +149,6 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         places, field = Places([model_id], [model]), f"{path}edits"
         edits = await requested_edits(places, message.edits, field, self._memory, share)
         return Asked(plan, edits, field)
-
-    async def _inputs(
-        self,
-        model: Model,
-        messages: Sequence[ModelInput],
-        uploads: Mapping[int, Tensor],
-        share: Share,
-    ) -> Inputs:
-        share.hold(held_bytes(model, messages))
-        async with self._memory.decoding(await asyncio.to_thread(decoding_bytes, model, messages)):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads)
 
     async def _run(
         self,
