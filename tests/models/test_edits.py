@@ -1,6 +1,8 @@
 """Edited models, against modules of our own with hooks that change what a layer returns."""
 
 import copy
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from onnx_exports import export
 from torch import nn
 
 from hooke_server.errors import FailedPreconditionError, HookeError
+from hooke_server.models.edited import edited, kept, resolved
 from hooke_server.models.edits import (
     Ablation,
     Clamping,
@@ -19,8 +22,6 @@ from hooke_server.models.edits import (
     Patch,
     Replacement,
     Scaling,
-    edited,
-    resolved,
 )
 from hooke_server.models.loaders.live import load_live
 
@@ -442,6 +443,30 @@ def test_the_onnx_twin_agrees(resnet, traced, tmp_path):
     assert (output(onnx_model, X) - got).abs().max() > 1e-3 * expected.abs().max()
     assert edited(onnx_model, edits).runtime is None
     assert onnx_model.runtime is not None
+
+
+def test_models_with_the_same_edits_are_kept_as_long_as_their_model():
+    network = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 4)).eval()
+    model, x = load_live(network, torch.zeros(1, 5)), torch.randn(3, 5)
+    silent = [Edit(layer="1", units=(2,), change=Ablation())]
+    one = kept(model, silent)
+    assert kept(model, list(silent)) is one
+    assert kept(model, [Edit(layer="1", units=(3,), change=Ablation())]) is not one
+    value = [Edit(layer="1", change=Replacement("v", torch.ones(1, 7)))]
+    assert kept(model, value) is not kept(model, value)
+    assert kept(model, []) is model
+    with torch.no_grad():
+        network[0].weight.mul_(2.0)
+    again = kept(model, silent)
+    assert torch.equal(output(again, x), output(one, x))
+    assert again.state_digest == edited(model, silent).state_digest
+    for n in range(20):
+        kept(model, [Edit(layer="1", change=Scaling(float(n)))])
+    assert kept(model, silent) is not again
+    watched = weakref.ref(kept(model, silent).graph.module)
+    del one, again, model
+    gc.collect()  # once, as when a model is unloaded
+    assert watched() is None
 
 
 def test_a_model_without_a_graph_is_refused(traced):

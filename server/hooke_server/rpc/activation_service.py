@@ -22,7 +22,7 @@ from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
-from hooke_server.rpc.editing import computed, requested_edits
+from hooke_server.rpc.editing import patched_one, requested_edits
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.limits import Limits
@@ -162,8 +162,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         cost, seconds = asked.cost(model, inputs.batch), 0.0
         async with self._worker.reserve(cost.memory_bytes):
             if asked.requested:
-                made, seconds = await self._worker.call(computed, [model], asked.requested)
-                model = made[0]
+                model, seconds = await self._worker.call(patched_one, model, asked.requested)
             values = await self._batcher.forward(model, asked.plan.layers, inputs.tensors)
             frames = partial(activation_frames, values, asked.plan)
             preparation = Preparation(work, run=run, seconds=seconds + values.seconds)

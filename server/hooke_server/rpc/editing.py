@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from hooke.v1 import edit_pb2
-from hooke_server.models.edits import edited, resolved
+from hooke_server.models.edited import edited, kept, resolved
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.edits import RequestedEdits, edits_decoding, edits_held, read_edits
 from hooke_server.rpc.codec.items import Places
@@ -35,9 +35,14 @@ def unpatched(models: Sequence[Model], requested: RequestedEdits) -> list[Model]
     return [edited(*pair) for pair in zip(models, requested.edits, strict=True)]
 
 
-def computed(models: Sequence[Model], requested: RequestedEdits) -> tuple[list[Model], float]:
-    """The models with their edits, and the seconds that took; on the compute thread."""
-    began = time.perf_counter()
+def patched(models: Sequence[Model], requested: RequestedEdits) -> list[Model]:
+    """The models with their edits, of which patches are computed; on the compute thread."""
     pairs = zip(models, requested.edits, strict=True)
-    made = [edited(model, resolved(model, edits)) for model, edits in pairs]
-    return made, time.perf_counter() - began
+    return [edited(model, resolved(model, edits)) for model, edits in pairs]
+
+
+def patched_one(model: Model, requested: RequestedEdits) -> tuple[Model, float]:
+    """The same for a single model, which may be kept, and the seconds that it took."""
+    began = time.perf_counter()
+    [edits] = requested.edits
+    return kept(model, resolved(model, edits)), time.perf_counter() - began

@@ -24,7 +24,7 @@ from hooke_server.rpc.codec.techniques import (
     read_message,
     read_technique,
 )
-from hooke_server.rpc.editing import computed, requested_edits, unpatched
+from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
@@ -146,7 +146,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
 
         def frames() -> Frames:
             control = Control(expired=expired, states=held.parts)
-            models, _ = computed(job.places.models, job.edits)
+            models = patched(job.places.models, job.edits)
             run = job.technique.run(models, job.plan, control)
             return as_sheet(run, job.sheet, len(job.plan.items)) if job.sheet else run
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 
 from hooke_server.errors import InvalidArgumentError, OutOfRangeError, Reason
+from hooke_server.models.edited import check_editable
 from hooke_server.models.edits import (
     Ablation,
     Change,
@@ -22,7 +23,6 @@ from hooke_server.models.edits import (
     Patch,
     Replacement,
     Scaling,
-    check_editable,
     sample_count,
 )
 from hooke_server.models.layer import Dimension, Layer, LayerKind, extent_at
