@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
+from hooke_server.models.edited import edited
+from hooke_server.models.edits import Edit, Scaling
 from hooke_server.techniques.frames import Array, Picture, Progress, Result
 from hooke_server.techniques.parameters import REQUIRED, ParameterType
 from hooke_server.techniques.plans import Control, Item, Previews
@@ -156,6 +158,26 @@ def test_runs_that_take_turns_equal_runs_alone(lens, resnet):
         for stream, frames in zip(streams, by_turns, strict=True):
             frames.append(next(stream))
     assert [fingerprint(frames) for frames in by_turns] == alone
+
+
+def test_works_on_edited_models(lens, resnet):
+    """An edit that changes nothing shows the same pictures, but for rounding; others may not."""
+    plan = plan_of(lens, resnet)
+    pictures = [[f.pixels for f in lens.run([resnet], plan) if isinstance(f, Picture)]]
+    for change in (Scaling(1.0), Scaling(-3.0)):
+        edits = [Edit(layer=each, change=change) for each in ("conv1", "layer1.0.relu")]
+        model = edited(resnet, edits)
+        other = plan_of(lens, model)
+        assert other.digest != plan.digest
+        assert other.series != plan.series
+        frames = list(lens.run([model], other))
+        assert isinstance(frames[-1], Result)
+        pictures.append([f.pixels for f in frames if isinstance(f, Picture)])
+    plain, same, changed = pictures
+    # Convolutions are no longer folded, which rounds otherwise; pixels are whole numbers.
+    assert all(np.abs(a.astype(int) - b).mean() < 1 for a, b in zip(plain, same, strict=True))
+    shows_weights_alone = lens.name == "weight_pictures"
+    assert any((a != b).any() for a, b in zip(plain, changed, strict=True)) or shows_weights_alone
 
 
 def test_every_step_is_told(lens, resnet):
