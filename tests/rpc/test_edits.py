@@ -72,6 +72,10 @@ CASES = {
     ),
     "a sample": (edit(samples=[1], **ABLATE), zero(1)),
     "scaling": (edit(**HALVE), lambda v: v * 0.5),
+    "scaling of a unit": (
+        edit(units=[2], **HALVE),
+        lambda v: v * torch.tensor([1, 1, 0.5, 1, 1, 1])[:, None, None],
+    ),
     "a mean": (
         edit(ablation={"value": edit_pb2.ABLATION_VALUE_MEAN}),
         lambda v: v.mean((2, 3), keepdim=True).expand_as(v).clone(),
