@@ -23,29 +23,9 @@ def build_server(services: Sequence[Service], calls: Calls, limits: Limits) -> g
         options=_options(limits),
         maximum_concurrent_rpcs=limits.calls + HEALTH_ROOM,
     )
-<<<<<<< HEAD
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(catalog, worker, allow_admin=allow_admin), server
-    )
-    activation_service_pb2_grpc.add_ActivationServiceServicer_to_server(
-        ActivationService(catalog, worker, batcher, limits), server
-    )
-    technique_service_pb2_grpc.add_TechniqueServiceServicer_to_server(
-        TechniqueService(catalog), server
-    )
-    visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server(
-        VisualizationService(catalog, worker, States(), limits), server
-    )
-    attribution_service_pb2_grpc.add_AttributionServiceServicer_to_server(
-        AttributionService(catalog, worker, limits), server
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    _add_reflection(server)
-=======
     for service in services:
         service.add(service.servicer, server)
     _add_reflection(server, [service.name for service in services])
->>>>>>> main
     return server
 
 
