@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
@@ -78,6 +79,7 @@ class AttributeOptions(Place, total=False):
     format : of the pictures: `png`, `jpeg` or `webp`.
     seed : of every random choice.
     evidence : measures of each answer by name, or `Evidence`.
+    edits : changes to what layers yield, while the model is asked; see `hooke.edits`.
     """
 
     objective: Algebra | Sequence[Algebra]
@@ -88,6 +90,7 @@ class AttributeOptions(Place, total=False):
     format: str | None
     seed: int
     evidence: str | Sequence[str] | Evidence
+    edits: Edits
 
 
 @dataclass(kw_only=True, eq=False)
@@ -149,6 +152,7 @@ def attribute_request(
         model=model_name(model),
         inputs=inline(prepared),
         targets=_targets(model, options),
+        edits=edit_messages(options.get("edits", ()), model),
         drawings=[number(_DRAWING, each, "drawings") for each in listed(options.get("drawings"))],
         omit_tensors=not options.get("tensors", True),
         omit_pictures=not options.get("pictures", True),
