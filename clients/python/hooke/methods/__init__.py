@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import gradients
+from hooke.methods import gradients, perturbation
 from hooke.methods.baselines import (
     BlurBaseline,
     ConstantBaseline,
@@ -30,12 +30,27 @@ from hooke.methods.gradients import (
     Saliency,
     SmoothGrad,
 )
+from hooke.methods.perturbation import (
+    ElementFeatures,
+    FeatureAblation,
+    GridFeatures,
+    Hsic,
+    KernelShap,
+    Lime,
+    Occlusion,
+    PerturbationMethod,
+    Rise,
+    ShapleySampling,
+    Sobol,
+    SuperpixelFeatures,
+    UnitFeatures,
+)
 from hooke.v1 import attribution_service_pb2 as pb
 
-Method = GradientMethod
+Method = GradientMethod | PerturbationMethod
 """A method with its parameters; any class of the modules here."""
 
-_FAMILIES: tuple[ModuleType, ...] = (gradients,)
+_FAMILIES: tuple[ModuleType, ...] = (gradients, perturbation)
 
 _KNOWN: dict[str, type[Method]] = {
     name: kind for family in _FAMILIES for name, kind in vars(family).items()
@@ -53,16 +68,28 @@ __all__ = [
     "BlurBaseline",
     "Conductance",
     "ConstantBaseline",
+    "ElementFeatures",
+    "FeatureAblation",
     "GradientShap",
+    "GridFeatures",
+    "Hsic",
     "ImageBaseline",
     "InputXGradient",
     "IntegratedGradients",
     "InternalInfluence",
+    "KernelShap",
+    "Lime",
     "MeanBaseline",
     "Method",
     "NeuronConductance",
     "NoiseBaseline",
+    "Occlusion",
+    "Rise",
     "Saliency",
+    "ShapleySampling",
     "SmoothGrad",
+    "Sobol",
+    "SuperpixelFeatures",
+    "UnitFeatures",
     "ZeroBaseline",
 ]

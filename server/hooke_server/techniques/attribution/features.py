@@ -146,6 +146,12 @@ def effort(
     return Effort(rows=at, gradients=False, keeps_scores=True, **facts)
 
 
+def count_of(features: Division | None, layer: Layer) -> int:
+    """How many features a layer has, as the layer table has it."""
+    shape = [extent_at(extent, 1) for extent in layer.output.shape]
+    return division(features, layer).count(layer, shape)
+
+
 def undivided(model: Model, layer: Layer, *, features: Division | None, **_: Any) -> str:
     """Why a layer cannot be divided as was asked; empty where it can."""
     return division(features, layer).obstacle(layer)
@@ -153,10 +159,9 @@ def undivided(model: Model, layer: Layer, *, features: Division | None, **_: Any
 
 def too_many(model: Model, layer: Layer, *, features: Division | None, **_: Any) -> str:
     """The same, for methods that weigh all features against each other."""
-    chosen = division(features, layer)
-    if reason := chosen.obstacle(layer):
+    if reason := division(features, layer).obstacle(layer):
         return reason
-    count = chosen.count(layer, [extent_at(extent, 1) for extent in layer.output.shape])
+    count = count_of(features, layer)
     if count > MAX_FEATURES:
         return f"it has {count} features, more than {MAX_FEATURES}; divide it more coarsely"
     return ""

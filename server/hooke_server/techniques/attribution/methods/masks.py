@@ -86,17 +86,17 @@ class Masks:
         counts = [min(cells, extent) for extent in extents]
         self._cell = [math.ceil(n / count) for n, count in zip(extents, counts, strict=True)]
         self._large = [(n + 1) * size for n, size in zip(counts, self._cell, strict=True)]
-        self._coarse = torch.rand(count, *counts, generator=generator) < probability
-        self._shifts = torch.stack(
+        self.coarse = torch.rand(count, *counts, generator=generator) < probability
+        self.shifts = torch.stack(
             [torch.randint(size, (count,), generator=generator) for size in self._cell], 1
         ).tolist()
 
     def smooth(self, begin: int, count: int) -> Tensor:
         """Some of the masks, [masks, *extents] in 0..1."""
-        coarse = self._coarse[begin : begin + count, None].float()
+        coarse = self.coarse[begin : begin + count, None].float()
         mode = SMOOTH[len(self._extents)]
         large = F.interpolate(coarse, self._large, mode=mode, align_corners=False)[:, 0]
-        shifts = self._shifts[begin : begin + count]
+        shifts = self.shifts[begin : begin + count]
         return torch.stack([self._cut(*each) for each in zip(large, shifts, strict=True)])
 
     def _cut(self, mask: Tensor, shift: Sequence[int]) -> Tensor:

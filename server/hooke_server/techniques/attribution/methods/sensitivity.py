@@ -129,8 +129,9 @@ class _Hsic:
         HSIC = tr(K H L H) / n^2,  H = 1 - 1/n
         K_jk = 1/2 - (z_j - z_k)^2,  L_jk = exp(-(y_j - y_k)^2 / 2 s^2)
 
-    s is the median of |y_j - y_k|. Centred, K is 2 z z^T of the centred z. The standard error is
-    that of the mean of 2 (K L)_jj / n, the criterion's first-order expansion.
+    s is the median of |y_j - y_k|. Centred, K is 2 z z^T of the centred z. With g = K L number by
+    number and h_j the mean of row j, the variance is 4 Var(E h) / n + 2 Var(g) / n^2 (Hoeffding);
+    that of the h at hand is larger than that of their expectations by Var(g) / n.
     """
 
     def __init__(
@@ -148,8 +149,17 @@ class _Hsic:
         count = len(scores)
         there = self._keep[:count].double()
         there = there - there.mean(0)
-        parts = torch.stack([there * (_alike(each) @ there) for each in scores.T], 2) * 2 / count
-        return Estimated(parts.mean(0), 2 * parts.std(0) / count**0.5)
+        found = [self._of_column(there, _alike(each)) for each in scores.T]
+        values, errors = (torch.stack(each, 1) for each in zip(*found, strict=True))
+        return Estimated(values, errors)
+
+    def _of_column(self, there: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+        count, squares = len(there), there.square()
+        parts = 2 * there * (alike @ there) / count
+        value = parts.mean(0)
+        second = 4 * (squares * (alike.square() @ squares)).sum(0) / count**2 - value.square()
+        errors = (4 * parts.var(0) / count - 2 * second / count**2).clamp(min=0).sqrt()
+        return value, errors
 
 
 def _alike(values: Tensor) -> Tensor:
