@@ -20,15 +20,16 @@ from hooke_server.techniques.frames import Array, Picture, Progress
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import all_techniques
 
+NINE = {"features": ("grid_features", {"cells": 3})}
 METHODS = {
-    "occlusion": {"window": [3]},
+    "occlusion": {"window": [4]},
     "feature_ablation": {},
-    "shapley_sampling": {"permutations": 3},
-    "kernel_shap": {"samples": 60},
-    "lime": {"samples": 60},
-    "rise": {"masks": 60},
-    "sobol": {"designs": 4},
-    "hsic": {"samples": 60},
+    "shapley_sampling": {"permutations": 3} | NINE,
+    "kernel_shap": {"samples": 30} | NINE,
+    "lime": {"samples": 30} | NINE,
+    "rise": {"masks": 32},
+    "sobol": {"designs": 4} | NINE,
+    "hsic": {"samples": 30} | NINE,
 }
 PICTURES = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(4))
 
