@@ -10,7 +10,7 @@ import torch
 from answers import answer, difference, frames, unit
 from onnx import helper
 
-from hooke_server.errors import FailedPreconditionError
+from hooke_server.errors import FailedPreconditionError, ResourceExhaustedError
 from hooke_server.models.loaders import LoadContext, load_model
 from hooke_server.models.sources import Roots
 from hooke_server.techniques.attribution.cost import attribution_cost
@@ -150,3 +150,22 @@ def test_the_estimate_counts_the_rows_that_are_asked(residual, name):
 def _rows(model, inputs, name):
     found = frames(model, inputs, name, **METHODS[name])
     return [frame for frame in found if isinstance(frame, Progress)][-1].step
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("rise", {"masks": 1_000_000, "cells": 256}),
+        ("kernel_shap", {"samples": 1_000_000, "features": ("grid_features", {"cells": 40})}),
+        ("hsic", {"samples": 20_000}),
+        (
+            "shapley_sampling",
+            {"permutations": 100_000, "features": ("grid_features", {"cells": 40})},
+        ),
+    ],
+)
+def test_what_would_not_fit_the_memory_is_refused(residual, name, given):
+    model, _ = residual
+    plan = bind(model, Asked(targets=(), methods=(AskedMethod(name=name, globs=(), given=given),)))
+    with pytest.raises(ResourceExhaustedError):
+        attribution_cost(model, plan, [torch.zeros(1, 3, 64, 64)], 2 << 30)

@@ -24,8 +24,8 @@ from hooke_server.techniques.visualization.cost import (
 )
 from hooke_server.techniques.visualization.requirements import upstream
 
-SCORE_BYTES = 8
-"""Of a number that a target says, where methods keep them all."""
+SCORE_BYTES = 32
+"""For a number that a target says, where methods keep them all: it, and what is made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +44,19 @@ class _Work:
     ----------
     answers : for each place the bytes of an answer for one target.
     rows : for each place the versions of each sample that are asked.
+    scratch : for each place the other bytes.
     """
 
     effort: Effort
     answers: Sequence[int]
     rows: Sequence[int]
+    scratch: Sequence[int]
 
     def held(self, columns: int, targets: int) -> int:
         """Bytes that are held while it runs; `columns` are all samples' targets."""
         scores = SCORE_BYTES * columns * sum(self.rows) * self.effort.keeps_scores
-        return self.effort.copies * targets * max(self.answers, default=0) + scores
+        answers = self.effort.copies * targets * max(self.answers, default=0)
+        return answers + scores + sum(self.scratch)
 
     def sent(self, targets: int) -> int:
         """Bytes of its tensors."""
@@ -92,13 +95,15 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
         len(inputs[0]),
         _area(model, inputs),
     )
+    shapes = [_shape(model, each, inputs) for each in layers]
     return _Work(
         effort=effort,
         answers=[
             int(each.output.count(batch) * 4 * (area if each.position_axes else 1))
             for each in layers
         ],
-        rows=[effort.rows_at(each, _shape(model, each, inputs)) for each in layers],
+        rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
+        scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
     )
 
 

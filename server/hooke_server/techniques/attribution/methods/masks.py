@@ -23,8 +23,13 @@ SMOOTH = {1: "linear", 2: "bilinear", 3: "trilinear"}
 """How a mask is enlarged, by its axes."""
 
 
-def _effort(*, masks: int, baselines: Sequence[Any], **_: Any) -> Effort:
-    return Effort(rows=masks * max(1, len(baselines)), gradients=False, errors=True, copies=10)
+def _effort(*, masks: int, cells: int, baselines: Sequence[Any], **_: Any) -> Effort:
+    def coarse(layer: Layer, shape: Sequence[int]) -> int:
+        """Bytes of all masks before they are made smooth."""
+        return 6 * masks * math.prod(min(cells, shape[axis]) for axis in layer.position_axes)
+
+    rows = masks * max(1, len(baselines))
+    return Effort(rows=rows, gradients=False, errors=True, scratch=coarse, copies=10)
 
 
 def _misfit(model: Model, layer: Layer, **_: Any) -> str:

@@ -61,6 +61,11 @@ def fitted(
     return Estimated(found, torch.stack(errors, 1))
 
 
+def _held(features: int, samples: int) -> int:
+    """Numbers that a regression holds: points, weighed ones, products, and square matrices."""
+    return 6 * features * samples + 4 * features**2
+
+
 def _summed(rows: Tensor, together: int) -> Tensor:
     return rows.reshape(len(rows) // together, together, rows.shape[1]).sum(1)
 
@@ -81,7 +86,7 @@ def _misfit(
     source="Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, "
     "https://arxiv.org/abs/1705.07874; in pairs: Covert, Lee: Improving KernelSHAP, AISTATS 2021",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda n: _asked(n, samples) + 2, errors=True
+        features, baselines, lambda n: _asked(n, samples) + 2, held=lambda n: _held(n, samples)
     ),
     gradients=False,
     misfit=_misfit,
@@ -157,7 +162,7 @@ class _KernelShap:
     source='Ribeiro, Singh, Guestrin: "Why Should I Trust You?", KDD 2016, '
     "https://arxiv.org/abs/1602.04938",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda _: samples, errors=True
+        features, baselines, lambda _: samples, held=lambda n: _held(n, samples)
     ),
     gradients=False,
     misfit=too_many,

@@ -29,7 +29,7 @@ class SobolOrder(StrEnum):
     "Black-box Explanations with Sobol-based Sensitivity Analysis, NeurIPS 2021, "
     "https://arxiv.org/abs/2111.04138; Jansen: Analysis of variance designs, 1999",
     effort=lambda *, designs, features, baselines, **_: effort(
-        features, baselines, lambda n: designs * (n + 2), errors=True
+        features, baselines, lambda n: designs * (n + 2), held=lambda n: 6 * designs * n
     ),
     gradients=False,
     misfit=too_many,
@@ -101,7 +101,7 @@ class _Sobol:
     source="Novello, Fel, Vigouroux: Making Sense of Dependence: Efficient Black-box "
     "Explanations Using Dependence Measure, NeurIPS 2022, https://arxiv.org/abs/2206.06219",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda _: samples, errors=True
+        features, baselines, lambda _: samples, held=lambda n: 6 * samples * (samples + n)
     ),
     gradients=False,
     misfit=too_many,
