@@ -26,7 +26,7 @@ from hooke_server.techniques.parameters import Range
         features,
         baselines,
         lambda n: 2**n if _few(n, permutations) else permutations * n + 1,
-        errors=True,
+        held=lambda n: 3 * n * (2**n if _few(n, permutations) else permutations),
     ),
     gradients=False,
     misfit=too_many,
