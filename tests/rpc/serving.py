@@ -12,6 +12,7 @@ from torch import nn
 
 from hooke.v1 import (
     activation_service_pb2_grpc,
+    attribution_service_pb2_grpc,
     model_service_pb2_grpc,
     technique_service_pb2_grpc,
     visualization_service_pb2_grpc,
@@ -87,6 +88,7 @@ class Served:
         self.activations = activation_service_pb2_grpc.ActivationServiceStub(channel)
         self.techniques = technique_service_pb2_grpc.TechniqueServiceStub(channel)
         self.visualizations = visualization_service_pb2_grpc.VisualizationServiceStub(channel)
+        self.attributions = attribution_service_pb2_grpc.AttributionServiceStub(channel)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
-from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
+from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
 from hooke_server.techniques.frames import Estimate
@@ -76,15 +76,12 @@ def attribution_cost(
     needed, area = upstream(model, read or (model.output_layer,)), _area(model, inputs)
     works = [_work(model, each, inputs) for each in plan.methods]
     row = _row_bytes(needed, area, [work.effort for work in works])
-    kept = sum(sum(work.answers) for work in works)
-    beside = max(work.held(batch * targets, targets) for work in works) + kept
-    beside += _evidence_bytes(model, plan.evidence, kept)
+    beside = max(work.held(batch * targets, targets) for work in works) + _kept(model, plan, works)
     rows = _rows(model, row, beside, memory)
+    passes = _passes(works, targets) * (1 + plan.evidence.repeats)
     estimate = Estimate(
         memory_bytes=beside + row * rows,
-        macs=int(
-            batch * macs_of(needed, area) * _passes(works, targets) * (1 + plan.evidence.repeats)
-        ),
+        macs=int(batch * macs_of(needed, area) * passes),
         tensor_bytes=sum(work.sent(targets) for work in works) if plan.tensors else 0,
         layers=plan.layers,
         batch_size=rows,
@@ -92,19 +89,10 @@ def attribution_cost(
     return Cost(estimate=estimate, rows=rows)
 
 
-def _evidence_bytes(model: Model, evidence: Evidence, kept: int) -> int:
-    """What measures hold: answers that are compared, and a copy of the weights to shuffle."""
-    shuffled = EvidenceMeasure.PARAMETER_RANDOMIZATION in evidence.measures
-    return kept * bool(evidence.measures) + model.memory_bytes * shuffled
-
-
 def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
     effort = plan.method.effort(**dict(plan.parameters))
-    layers, batch, area = (
-        [model.layer(i) for i in plan.layers],
-        len(inputs[0]),
-        _area(model, inputs),
-    )
+    layers = [model.layer(i) for i in plan.layers]
+    batch, area = len(inputs[0]), _area(model, inputs)
     shapes = [_shape(model, each, inputs) for each in layers]
     return _Work(
         effort=effort,
@@ -115,6 +103,13 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
         rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
         scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
     )
+
+
+def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work]) -> int:
+    """Bytes that are held until the end: places' values, and what evidence needs of its own."""
+    kept = sum(sum(work.answers) for work in works) * (1 + bool(plan.evidence.measures))
+    randomized = EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures
+    return kept + randomized * model.memory_bytes
 
 
 def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:

@@ -66,8 +66,11 @@ class _Sobol:
         self, features: int, designs: int, order: SobolOrder, generator: torch.Generator
     ) -> None:
         seed = int(torch.randint(2**31, (), generator=generator))
-        engine = torch.quasirandom.SobolEngine(2 * features, scramble=True, seed=seed)
-        self._a, self._b = engine.draw(designs, dtype=torch.float64).split(features, 1)
+        engine = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
+            2 * features, scramble=True, seed=seed
+        )
+        points = engine.draw(designs, dtype=torch.float64)
+        self._a, self._b = points[:, :features], points[:, features:]
         self._order = order
         self._each = features + 2
         self.count, self.least = designs * self._each, 2 * self._each
@@ -81,7 +84,7 @@ class _Sobol:
     def estimate(self, scores: Tensor) -> Estimated:
         """The indices of whole designs, [features, columns]."""
         designs = len(scores) // self._each
-        said = scores[: designs * self._each].unflatten(0, (designs, self._each))
+        said = scores[: designs * self._each].reshape(designs, self._each, -1)
         a, b, mixed = said[:, :1], said[:, 1:2], said[:, 2:]
         total = self._order is SobolOrder.TOTAL
         parts = ((a if total else b) - mixed).square() / 2

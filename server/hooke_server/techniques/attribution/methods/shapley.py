@@ -77,7 +77,7 @@ class _Orders:
         """The mean over whole orders of what each feature brought."""
         features = self._orders.shape[1]
         orders = (len(scores) - 1) // features
-        after = scores[1 : orders * features + 1].unflatten(0, (orders, features))
+        after = scores[1 : orders * features + 1].reshape(orders, features, -1)
         before = torch.cat([scores[0].expand(orders, 1, -1), after[:, :-1]], 1)
         ranks = self._ranks[:orders, :, None].expand_as(after)
         brought = (after - before).gather(1, ranks)
