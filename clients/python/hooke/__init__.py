@@ -11,6 +11,7 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke.activations import Activations
 from hooke.client import Client, connect
+from hooke.comparison import Compared
 from hooke.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -61,6 +62,7 @@ __all__ = [
     "Checkpoint",
     "Client",
     "Column",
+    "Compared",
     "Comparison",
     "DataLossError",
     "DeadlineExceededError",

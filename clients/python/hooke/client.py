@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Unpack
 
 from hooke.activations import Activations, collect
+from hooke.comparison import Comparing
 from hooke.connection import Connection
 from hooke.errors import DataLossError
 from hooke.frames import Estimate, Frame, Picture, Result
@@ -44,7 +45,7 @@ def connect(address: str = DEFAULT_ADDRESS, *, timeout: float | None = None) -> 
     return Client(address, timeout=timeout)
 
 
-class Client:
+class Client(Comparing):
     """A connection to a Hooke server; every method may raise a `HookeError`.
 
     Threads may share it. As a context manager it closes its connection at the end.

@@ -11,7 +11,12 @@ from google.protobuf.message import Message
 from hooke.errors import translated
 from hooke.frames import Frame
 from hooke.reader import parse_frame, parse_weights, read_frames, read_weights
-from hooke.v1 import activation_service_pb2, model_service_pb2, visualization_service_pb2
+from hooke.v1 import (
+    activation_service_pb2,
+    comparison_service_pb2,
+    model_service_pb2,
+    visualization_service_pb2,
+)
 from hooke.values import WeightSummary
 
 R = TypeVar("R")
@@ -21,6 +26,9 @@ _RECORDING = activation_service_pb2.RecordActivationsRequest
 _COMPUTING: dict[type[Message], str] = {
     activation_service_pb2.StreamActivationsRequest: "ActivationService/StreamActivations",
     visualization_service_pb2.VisualizeRequest: "VisualizationService/Visualize",
+    comparison_service_pb2.CompareActivationsRequest: "ComparisonService/CompareActivations",
+    comparison_service_pb2.CompareWeightsRequest: "ComparisonService/CompareWeights",
+    comparison_service_pb2.MatchUnitsRequest: "ComparisonService/MatchUnits",
 }
 
 HEALTH = "/grpc.health.v1.Health/Check"

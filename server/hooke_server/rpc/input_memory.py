@@ -8,11 +8,22 @@ with memory.share() as share:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+
+from torch import Tensor
 
 from hooke_server.engine.memory import Budget
 from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.models.model import Model
+from hooke_server.rpc.codec.inputs import (
+    Inputs,
+    ModelInput,
+    decoding_bytes,
+    held_bytes,
+    read_inputs,
+)
 from hooke_server.rpc.limits import Limits
 
 DECODING = 1 << 30
@@ -45,6 +56,20 @@ class InputMemory:
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""
         return self._decoding.reserve(min(size, DECODING))
+
+    async def read(
+        self,
+        share: Share,
+        model: Model,
+        messages: Sequence[ModelInput],
+        uploads: Mapping[int, Tensor] | None = None,
+        field: str = "inputs",
+    ) -> Inputs:
+        """The inputs of a call, decoded and checked by another thread; `share` holds them."""
+        share.hold(held_bytes(model, messages))
+        needed = await asyncio.to_thread(decoding_bytes, model, messages, field)
+        async with self.decoding(needed):
+            return await asyncio.to_thread(read_inputs, model, messages, uploads or {}, field)
 
     def _take(self, size: int, held: int) -> None:
         if held + size > self._limit:

@@ -9,6 +9,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from hooke.v1 import (
     activation_service_pb2,
     activation_service_pb2_grpc,
+    comparison_service_pb2,
+    comparison_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     technique_service_pb2,
@@ -21,6 +23,8 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.states import States
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.activation_service import ActivationService
+from hooke_server.rpc.comparison_service import ComparisonService
+from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.interceptors import Edge
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.model_service import ModelService
@@ -34,6 +38,7 @@ SERVICES = tuple(
         activation_service_pb2,
         technique_service_pb2,
         visualization_service_pb2,
+        comparison_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -54,6 +59,7 @@ def build_server(
 ) -> grpc.aio.Server:
     """A server that is ready for `add_insecure_port` and `start`."""
     limits = limits or Limits()
+    memory = InputMemory(limits)
     server = grpc.aio.server(
         interceptors=[Edge(limits.calls)],
         options=_options(limits),
@@ -63,13 +69,16 @@ def build_server(
         ModelService(catalog, worker, allow_admin=allow_admin), server
     )
     activation_service_pb2_grpc.add_ActivationServiceServicer_to_server(
-        ActivationService(catalog, worker, batcher, limits), server
+        ActivationService(catalog, worker, batcher, memory), server
     )
     technique_service_pb2_grpc.add_TechniqueServiceServicer_to_server(
         TechniqueService(catalog), server
     )
     visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server(
         VisualizationService(catalog, worker, States()), server
+    )
+    comparison_service_pb2_grpc.add_ComparisonServiceServicer_to_server(
+        ComparisonService(catalog, worker, memory), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     _add_reflection(server)
