@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -118,8 +118,10 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         """Both models with their inputs, and a digest of the latter."""
         (_, reference), (_, candidate) = models
         share = stack.enter_context(self._memory.share())
-        here = await self._memory.read(share, reference, request.inputs)
-        there = await self._candidate_inputs(request, candidate, here, share)
+        with _told("reference"):
+            here = await self._memory.read(share, reference, request.inputs)
+        with _told("candidate"):
+            there = await self._candidate_inputs(request, candidate, here, share)
         if here.batch != there.batch:
             raise InvalidArgumentError(
                 Reason.INPUT_MISMATCH,
@@ -155,6 +157,16 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
             async with aclosing(messages):
                 async for message in messages:
                     yield message
+
+
+@contextmanager
+def _told(side: str) -> Iterator[None]:
+    """Say for which of the models inputs are wrong."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        message = f"for the {side}: {error.message}"
+        raise type(error)(error.reason, message, field=error.field, **error.metadata) from error
 
 
 def _work(

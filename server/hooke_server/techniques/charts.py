@@ -24,7 +24,10 @@ MAX_MAP, MIN_MAP = 1024, 320
 INK, PALE, GREY = (30, 30, 30), (222, 222, 222), (120, 120, 120)
 CURVE, MARK, SECOND = (33, 102, 172), (178, 24, 43), (27, 120, 55)
 
-BOX = Image.Resampling.BOX
+LETTERS, MAX_LABEL = 13, 40
+"""Height of a heat map's letters in pixels, and most of them in a label."""
+
+BOX, TURN = Image.Resampling.BOX, Image.Transpose.ROTATE_90
 
 Point = tuple[float, float]
 Numbers = np.ndarray[Any, Any]
@@ -109,7 +112,7 @@ class Chart:
         level = self._level(value)
         for start in range(0, WIDTH, 12):
             self._line([(LEFT + start, level), (LEFT + start + 6, level)], GREY, 1)
-        self._text(LEFT + WIDTH, level - 16, label, anchor="ra", colour=GREY)
+        self._text(LEFT + 4, level - 16, label, colour=GREY)
 
     def mark(self, place: int, value: float) -> None:
         """A place that is to be seen, with its name."""
@@ -172,7 +175,7 @@ def heat_map(
 ) -> Pixels:
     """Cells of values [rows, columns]: red at `scale`, white at 0, blue below, grey for NaN.
 
-    The first and last of `rows` and `columns` stand beside them.
+    As many of the rows and columns as there is room for are named beside them.
     """
     height, width = values.shape
     cell = max(min(MAX_MAP / max(height, width), 24), MIN_MAP / max(height, width))
@@ -180,19 +183,30 @@ def heat_map(
     if cell < 1:  # before there are colours, which take more memory
         values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(inner, BOX))
     tiles = Image.fromarray(diverging(values, scale)).resize(inner, Image.Resampling.NEAREST)
-    left = 14 + max((_width(each) for each in (rows[0], rows[-1])), default=0)
-    canvas = Image.new(
-        "RGB", (max(left + inner[0], _width(title) + 14) + 16, inner[1] + 66), "white"
-    )
-    canvas.paste(tiles, (left, 28))
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
-    pen.rectangle((left - 1, 27, left + inner[0], 28 + inner[1]), outline=(GUTTER,) * 3)
-    pen.text((8, 6), title, fill=INK, font=ImageFont.load_default(13))
-    pen.text((left - 6, 28), rows[0], fill=INK, font=font, anchor="ra")
-    pen.text((left - 6, 26 + inner[1]), rows[-1], fill=INK, font=font, anchor="rs")
-    pen.text((left, 32 + inner[1]), columns[0], fill=INK, font=font)
-    pen.text((left + inner[0], 46 + inner[1]), columns[-1], fill=INK, font=font, anchor="ra")
+    beside, below = _labels(rows, cell), _labels(columns, cell).transpose(TURN)
+    left, top = beside.width + 8, 30
+    across = max(left + inner[0], _width(title) + 8) + 16
+    canvas = Image.new("RGB", (across, top + inner[1] + below.height + 12), "white")
+    canvas.paste(tiles, (left, top))
+    canvas.paste(beside, (4, top))
+    canvas.paste(below, (left, top + inner[1] + 4))
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=(GUTTER,) * 3)
+    pen.text((8, 7), title, fill=INK, font=ImageFont.load_default(LETTERS))
     return np.asarray(canvas)
+
+
+def _labels(names: Sequence[str], cell: float) -> Image.Image:
+    """Names beneath each other, each at the middle of its cell, as many as there is room for."""
+    step = math.ceil((LETTERS + 2) / cell)
+    shown = {place: names[place][:MAX_LABEL] for place in range(0, len(names), step)}
+    width = max(map(_width, shown.values()), default=0)
+    canvas = Image.new("RGB", (width, max(round(len(names) * cell), LETTERS + 4)), "white")
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(LETTERS - 1)
+    for place, name in shown.items():
+        middle = max((place + 0.5) * cell, LETTERS / 2)
+        pen.text((width, middle), name, fill=INK, font=font, anchor="rm")
+    return canvas
 
 
 def _font(size: int) -> Any:
@@ -200,4 +214,4 @@ def _font(size: int) -> Any:
 
 
 def _width(text: str) -> int:
-    return round(ImageFont.load_default(13).getlength(text))
+    return round(ImageFont.load_default(LETTERS).getlength(text))

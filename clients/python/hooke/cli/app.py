@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hooke.cli import activations, layers, models, serve, visualize
+from hooke.cli import activations, compare, layers, models, serve, visualize
 
 app = typer.Typer(
     name="hooke",
@@ -26,6 +26,9 @@ for command in (
     activations.activations,
     visualize.visualize,
     visualize.techniques,
+    compare.compare,
+    compare.compare_weights,
+    compare.match_units,
     models.load,
     models.unload,
     models.health,

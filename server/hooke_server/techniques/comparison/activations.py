@@ -56,7 +56,8 @@ class ActivationPlan:
     @property
     def layers(self) -> list[str]:
         """Layers of the reference, with and without a partner."""
-        return [each.layer for each in self.pairing.pairs] + [i for i, _ in self.pairing.alone]
+        paired = [pair.layer for pair in self.pairing.pairs]
+        return paired + [alone.layer for alone in self.pairing.alone]
 
     def groups(self, duo: Duo) -> list[list[Pair]]:
         """The pairs as they are run together."""
@@ -146,8 +147,8 @@ def _table(duo: Duo, plan: ActivationPlan) -> Table:
 
 def _alone(pairing: Pairing) -> Iterator[tuple[str | None, ...]]:
     empty = (None,) * (len(LAYERS.columns) - 3)
-    yield from ((layer, None, *empty, why) for layer, why in pairing.alone)
-    yield from ((None, layer, *empty, why) for layer, why in pairing.alone_in_candidate)
+    yield from ((each.layer, None, *empty, each.why) for each in pairing.alone)
+    yield from ((None, each.layer, *empty, each.why) for each in pairing.alone_in_candidate)
 
 
 def _errors(tallies: Sequence[Tally], verdict: Verdict, tolerance: float) -> Picture:

@@ -89,14 +89,19 @@ class Differences:
         return self._dot / norms if norms else None
 
     @property
-    def changed(self) -> float:
-        """Share of the elements that are not equal."""
-        return self._changed / max(self._count, 1)
+    def count(self) -> int:
+        """Elements."""
+        return self._count
+
+    @property
+    def changed(self) -> int:
+        """Elements that are not equal."""
+        return self._changed
 
 
 def _ratio(value: float, scale: float) -> float:
-    if value == 0.0:
-        return 0.0
+    if value == 0.0 or math.isnan(value):
+        return value
     return value / scale if scale else math.inf
 
 

@@ -34,12 +34,21 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """A layer without a partner, why, and whether it was compared under another one's name."""
+
+    layer: str
+    why: str
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pairing:
-    """Partners in the order in which layers run in the reference, and who has none, with why."""
+    """Partners in the order in which layers run in the reference, and who has none."""
 
     pairs: tuple[Pair, ...]
-    alone: tuple[tuple[str, str], ...] = ()
-    alone_in_candidate: tuple[tuple[str, str], ...] = ()
+    alone: tuple[Alone, ...] = ()
+    alone_in_candidate: tuple[Alone, ...] = ()
 
 
 def named_pairs(reference: Model, candidate: Model, pairs: Sequence[tuple[str, str]]) -> Pairing:
@@ -69,8 +78,7 @@ def pair_layers(reference: Model, candidate: Model, globs: Sequence[str]) -> Pai
     for layer in wanted:
         other = partner.get(layer.id, layer.id)
         if other not in candidate.layers:
-            into = next((p for p, norm in folded_there.items() if norm == layer.id), "")
-            alone.append((layer.id, f"folded into {into}" if into else "not in the candidate"))
+            alone.append(_alone(layer.id, folded_there, "not in the candidate"))
             continue
         reads = folded_there.get(layer.id, layer.id), folded_here.get(other, other)
         norm = next((r for r, p in zip(reads, (layer.id, other), strict=True) if r != p), "")
@@ -78,7 +86,7 @@ def pair_layers(reference: Model, candidate: Model, globs: Sequence[str]) -> Pai
         pairs.append(Pair(layer.id, other, reads, note))
     taken = {pair.candidate for pair in pairs} | set(reference.layers) | set(partner.values())
     unmatched = [each for each in _matching(candidate, globs) if each not in taken]
-    there = tuple((each, _why(each, folded_here)) for each in unmatched)
+    there = tuple(_alone(each, folded_here, "not in the reference") for each in unmatched)
     return Pairing(tuple(pairs), tuple(alone), there)
 
 
@@ -129,6 +137,6 @@ def _comparable(layer: Layer) -> bool:
     return layer.output.dtype.is_floating_point and layer.kind is not LayerKind.INPUT
 
 
-def _why(layer: str, folds: Mapping[str, str]) -> str:
-    into = next((p for p, norm in folds.items() if norm == layer), "")
-    return f"folded into {into}" if into else "not in the reference"
+def _alone(layer: str, folds: Mapping[str, str], otherwise: str) -> Alone:
+    into = next((before for before, norm in folds.items() if norm == layer), None)
+    return Alone(layer, f"folded into {into}", folded=True) if into else Alone(layer, otherwise)

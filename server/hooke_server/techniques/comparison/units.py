@@ -148,7 +148,7 @@ def _picture(matrix: Numbers, partners: dict[int, int], plan: UnitPlan) -> Pictu
     taken = [partners[each] for each in order]
     columns = taken + sorted(set(range(matrix.shape[1])) - set(taken))
     names = [f"unit {each}" for each in rows], [f"unit {each}" for each in columns]
-    title = f"{plan.layer} (down) with {plan.candidate} (across): red 1, white 0, blue -1"
+    title = f"{plan.layer} (down) with {plan.candidate} (across): red 1, blue -1, grey constant"
     return Picture(
         name="correlation",
         pixels=heat_map(matrix[np.ix_(rows, columns)], *names, title),

@@ -14,6 +14,9 @@ from hooke_server.techniques.comparison.tally import Tally
 from hooke_server.techniques.tables import Finding
 from hooke_server.techniques.targets import Site
 
+FADING = 100
+"""How many times smaller a relative error is where a difference is gone."""
+
 NAMED = 5
 """Layers that a sentence names before it only counts them."""
 
@@ -21,8 +24,8 @@ NAMED = 5
 class Verdict:
     """What follows from all compared layers of a reference, in running order.
 
-    A difference *reaches on* where nothing compared is computed from the layer, or it
-    reaches on from something that is.
+    A difference *reaches on* unless all that is computed from the layer agrees, and by far
+    better than the layer itself, so that it is gone and has not just faded on its way.
     """
 
     def __init__(self, reference: Model, compared: Sequence[Tally], tolerance: float) -> None:
@@ -55,13 +58,16 @@ class Verdict:
         first = self.first
         found = [self._agreement() if first is None else self._divergence(first)]
         if recovered := self.recovered:
+            verb = "differs" if len(recovered) == 1 else "differ"
             text = (
-                f"{_listed(recovered)} differ{'s' * (len(recovered) == 1)}, but all that is"
-                " computed from there agrees: one side computes the same in other steps"
+                f"{_listed(recovered)} {verb}, but the difference is gone from what is computed"
+                " after: one side may take the same steps in another order"
             )
             found.append(Finding(kind="recovered", text=text, sites=_sites(recovered)))
-        if pairing.alone or pairing.alone_in_candidate:
-            found.append(_without_partner(pairing))
+        here = [each.layer for each in pairing.alone if not each.folded]
+        there = [each.layer for each in pairing.alone_in_candidate if not each.folded]
+        if here or there:
+            found.append(_without_partner(here, there))
         return found
 
     def _agrees(self, found: Differences) -> bool:
@@ -72,9 +78,16 @@ class Verdict:
         for layer in reversed(self._differences):
             # What reads a layer runs after it; a block has the value of a layer inside it.
             readers = [each for each in self._lineage.readers(layer) if each in reaching]
-            on = not readers or any(reaching[each] for each in readers)
-            reaching[layer] = on and not self._agrees(self._differences[layer])
+            gone = bool(readers) and all(self._ends(layer, each, reaching) for each in readers)
+            reaching[layer] = not gone and not self._agrees(self._differences[layer])
         return reaching
+
+    def _ends(self, layer: str, reader: str, reaching: Mapping[str, bool]) -> bool:
+        """Whether a difference does not show in a reader: it is gone, not just faded."""
+        found = self._differences[reader]
+        if not self._agrees(found):
+            return not reaching[reader]
+        return not found.relative * FADING > self._differences[layer].relative
 
     def _agreement(self) -> Finding:
         agreeing = {k: each.relative for k, each in self._differences.items() if self._agrees(each)}
@@ -124,10 +137,8 @@ def _size(found: Differences) -> str:
     )
 
 
-def _without_partner(pairing: Pairing) -> Finding:
+def _without_partner(here: Sequence[str], there: Sequence[str]) -> Finding:
     said = []
-    here = [each for each, _ in pairing.alone]
-    there = [each for each, _ in pairing.alone_in_candidate]
     if here:
         said.append(f"{_listed(here)} of the reference")
     if there:

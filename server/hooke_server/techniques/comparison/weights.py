@@ -29,7 +29,7 @@ WEIGHTS = Table(
         Column("max_change", NUMBER, "Largest absolute difference."),
         Column("mean_change", NUMBER, "Mean absolute difference."),
         Column("cosine", NUMBER, "Cosine of the angle between both as vectors."),
-        Column("changed", NUMBER, "Entries that are not equal.", unit="share"),
+        Column("changed", NUMBER, "Entries that are not equal, 0 to 1.", unit="share"),
         Column("note", TEXT, "What else is to be known."),
     ),
 )
@@ -63,15 +63,20 @@ def bind_weights(reference: Model, candidate: Model, globs: Sequence[str]) -> We
 
 
 def tensors(model: Model) -> dict[str, Tensor]:
-    """All learned tensors of a model by name, in running order, then its buffers."""
+    """All learned tensors of a model by name, and its buffers of real numbers, in running order."""
     order = [weight.key for layer in model.layers.values() for weight in layer.weights]
     names = dict.fromkeys([*(each for each in order if each in model.weights), *model.weights])
     found = {name: model.weights[name] for name in names}
     if model.graph is not None and model.format is not ModelFormat.ONNX:
         # An ONNX graph holds its constants as buffers, under names that Hooke made up.
         buffers = model.graph.module.named_buffers()
-        found |= {name: each for name, each in buffers if name not in found}
-    return found
+        found |= {n: b for n, b in buffers if n not in found and b.is_floating_point()}
+    modules = list(dict.fromkeys(map(_module, found)))
+    return {name: found[name] for name in sorted(found, key=lambda n: modules.index(_module(n)))}
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def compare_weights(plan: WeightPlan) -> Frames:
@@ -110,7 +115,8 @@ def _compared(plan: WeightPlan, name: str) -> tuple[Differences | None, Row]:
     found = Differences()
     found.add(a, b)
     note = None if a.dtype == b.dtype else f"{_dtype(a)} and {_dtype(b)}"
-    numbers = found.relative_norm, found.maximum, found.mean, found.cosine, found.changed
+    share = found.changed / max(found.count, 1)
+    numbers = found.relative_norm, found.maximum, found.mean, found.cosine, share
     return found, (name, *shapes, *numbers, note)
 
 
@@ -146,7 +152,7 @@ def _findings(plan: WeightPlan, compared: Mapping[str, Differences]) -> Frames:
         found = changed[largest]
         text = (
             f"{len(changed)} of {len(compared)} weights differ; most of all {largest}, by"
-            f" {found.relative_norm:.3g} of its norm, in {found.changed:.0%} of its entries"
+            f" {found.relative_norm:.3g} of its norm, in {found.changed} of {found.count} entries"
         )
         yield Finding(kind="largest_change", text=text)
     elif compared:
