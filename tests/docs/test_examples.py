@@ -4,8 +4,8 @@
     ```console   each line after `$ ` is a command; `hooke serve` must start and end well
     ```sh        sets a checkout up: not run, but its make targets must exist
 
-The folder holds cat.png. Commands and Python find the demo server where the page
-writes localhost:50051.
+The folder holds cat.png. Where the page writes localhost:50051, commands and Python find
+the demo server, or the one that the page has started last, which also has the demo.
 """
 
 import contextlib
@@ -45,27 +45,30 @@ def folder(tmp_path, photograph, demo_address, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples(page, folder, demo_address, server_process):
+def test_examples(page, folder, demo_address, server_process, monkeypatch):
     # A name of its own, as a program has, so that classes of the page can be found.
-    names = {"__name__": "__main__"}
-    for language, text in BLOCK.findall(page.read_text()):
-        here = text.replace(DEFAULT, demo_address)
-        if language == "python":
-            exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
-        elif language == "console":
-            for line in here.splitlines():
-                assert line.startswith("$ "), f"{page.name}: {line}"
-                command(line[2:], server_process)
+    names, address = {"__name__": "__main__"}, demo_address
+    with contextlib.ExitStack() as servers:
+        for language, text in BLOCK.findall(page.read_text()):
+            if language == "python":
+                here = text.replace(DEFAULT, address)
+                exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
+            elif language == "console":
+                for line in text.splitlines():
+                    assert line.startswith("$ "), f"{page.name}: {line}"
+                    words = shlex.split(line[2:].replace(DEFAULT, address))
+                    if words[:2] == ["hooke", "serve"]:
+                        servers.close()
+                        address = servers.enter_context(serving(words[2:], server_process))
+                        monkeypatch.setenv("HOOKE_ADDRESS", address)
+                    else:
+                        command(words)
 
 
-def command(line, server_process):
-    words = shlex.split(line)
-    if words[:2] == ["hooke", "serve"]:
-        serve(words[2:], server_process)
-        return
+def command(words):
     code, output, errors = in_process(words) if words[0] == "hooke" else as_process(words)
-    assert code == 0, f"{line}\n{errors}"
-    assert output, line
+    assert code == 0, f"{shlex.join(words)}\n{errors}"
+    assert output, words
 
 
 def in_process(words):
@@ -88,14 +91,16 @@ def as_process(words):
     return done.returncode, done.stdout, done.stderr
 
 
-def serve(arguments, server_process):
-    """Every model that the command names must load."""
-    with server_process(*arguments) as address, hooke.connect(address, timeout=120) as client:
-        named = [
-            value.partition("=")[0] for option, value in pairwise(arguments) if option == "--model"
-        ]
-        for name in named + ["demo"] * ("--demo" in arguments):
-            assert client.layers(name)
+@contextlib.contextmanager
+def serving(arguments, server_process):
+    """Every model that the command names must load; the demo is there for the rest of the page."""
+    demo = [] if "--demo" in arguments else ["--demo"]
+    with server_process(*arguments, *demo) as address:
+        with hooke.connect(address, timeout=120) as client:
+            named = [v.partition("=")[0] for o, v in pairwise(arguments) if o == "--model"]
+            for name in named + ["demo"] * ("--demo" in arguments):
+                assert client.layers(name)
+        yield address
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

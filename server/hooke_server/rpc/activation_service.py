@@ -50,7 +50,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         with self._memory.share() as share:
             async with self._catalog.use(model_id) as model:
                 plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
-                inputs = await self._memory.read(share, model, request.inputs)
+                inputs = await self._memory.read(model, request.inputs, share)
                 work = _work(model_id, model, plan, inputs)
                 if request.validate_only:
                     cost = estimate(model, plan, inputs.batch)
@@ -89,7 +89,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
                     if model.digest != digest:
                         digest, plan = model.digest, await self._plan(model, configuration)
                     inputs = await self._memory.read(
-                        share, model, request.run.inputs, uploads.take()
+                        model, request.run.inputs, share, uploads.take()
                     )
                     work = _work(model_id, model, plan, inputs)
                     async with aclosing(self._run(work, plan, inputs, sender, run)) as messages:

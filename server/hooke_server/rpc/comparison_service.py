@@ -119,7 +119,7 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         (_, reference), (_, candidate) = models
         share = stack.enter_context(self._memory.share())
         with _told("reference"):
-            here = await self._memory.read(share, reference, request.inputs)
+            here = await self._memory.read(reference, request.inputs, share)
         with _told("candidate"):
             there = await self._candidate_inputs(request, candidate, here, share)
         if here.batch != there.batch:
@@ -145,7 +145,7 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
                 )
             return await asyncio.to_thread(same_inputs, candidate, here, "inputs")
         field = "candidate_inputs" if own else "inputs"
-        return await self._memory.read(share, candidate, own or request.inputs, field=field)
+        return await self._memory.read(candidate, own or request.inputs, share, field=field)
 
     async def _run(self, request: Request, job: Job) -> Messages:
         sender = Sender(frame_pb2.Frame)

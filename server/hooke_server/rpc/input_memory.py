@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -53,23 +54,26 @@ class InputMemory:
         finally:
             share.release()
 
-    def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
-        """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""
-        return self._decoding.reserve(min(size, DECODING))
-
     async def read(
         self,
-        share: Share,
         model: Model,
         messages: Sequence[ModelInput],
-        uploads: Mapping[int, Tensor] | None = None,
+        share: Share,
+        uploads: Mapping[int, Tensor] = MappingProxyType({}),
         field: str = "inputs",
     ) -> Inputs:
-        """The inputs of a call, decoded and checked by another thread; `share` holds them."""
+        """The inputs that messages hold, decoded on a thread, charged to a call's share.
+
+        `field` is the request's field that the messages are in.
+        """
         share.hold(held_bytes(model, messages))
         needed = await asyncio.to_thread(decoding_bytes, model, messages, field)
         async with self.decoding(needed):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads or {}, field)
+            return await asyncio.to_thread(read_inputs, model, messages, uploads, field)
+
+    def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""
+        return self._decoding.reserve(min(size, DECODING))
 
     def _take(self, size: int, held: int) -> None:
         if held + size > self._limit:

@@ -53,7 +53,8 @@ class Picture:
 
     `site` is the place that it belongs to, `item` the index of the part of the
     request that it answers, `sample` that of the sample that it shows. `format` is the
-    file's kind where the picture has one of its own.
+    file's kind where the picture has one of its own. `target` and `layer` tell of an
+    attribution what it explains and where.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Picture:
     caption: str = ""
     format: Literal["png", "jpeg", "webp"] | None = None
     tiles: tuple[Tile, ...] = ()
+    layer: str = ""
+    target: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

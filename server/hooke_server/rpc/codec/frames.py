@@ -191,6 +191,8 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             tiles=map(self._tile, frame.tiles),
+            layer=layer_name(self._work.models[0][0], frame.layer) if frame.layer else "",
+            target=frame.target,
         )
         return {"picture": picture}
 
