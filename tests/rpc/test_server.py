@@ -24,6 +24,8 @@ def test_services():
         "hooke.v1.ActivationService",
         "hooke.v1.TechniqueService",
         "hooke.v1.VisualizationService",
+        "hooke.v1.AttributionService",
+        "hooke.v1.ComparisonService",
     }
 
 
