@@ -9,7 +9,7 @@ from serving import ended, failure, serving
 from test_record_activations import configuration, in_parts, sent_before
 
 from hooke_server.errors import Reason, ResourceExhaustedError
-from hooke_server.rpc import server, input_memory
+from hooke_server.rpc import input_memory, server
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
 

@@ -166,7 +166,8 @@ def _finding(
 ) -> Finding:
     found = np.abs(_matched(matrix, partners))
     close = int((found >= CLOSE).sum())
-    over = f"{samples} samples" + (" (means over positions)" if pooled else " and their positions")
+    over = f"{samples} sample{'s' * (samples > 1)}"
+    over += " (means over positions)" if pooled else " and all positions"
     text = (
         f"{len(partners)} of {len(matrix)} units of {plan.layer} have a partner among the"
         f" {matrix.shape[1]} of {plan.candidate}; {close} of them correlate by {CLOSE} or more"

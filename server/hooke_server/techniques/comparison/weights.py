@@ -158,7 +158,7 @@ def _findings(plan: WeightPlan, compared: Mapping[str, Differences]) -> Frames:
     elif compared:
         yield Finding(kind="equal", text=f"all {len(compared)} weights are equal, bit for bit")
     missing = [
-        f"{len(names)} only in the {side} ({', '.join(names[:3])}{', ...' * (len(names) > 3)})"
+        f"{len(names)} weights are only in the {side} ({_some(names)})"
         for side, names in (
             ("reference", [n for n in plan.names if n not in plan.candidate]),
             ("candidate", [n for n in plan.names if n not in plan.reference]),
@@ -166,4 +166,8 @@ def _findings(plan: WeightPlan, compared: Mapping[str, Differences]) -> Frames:
         if names
     ]
     if missing:
-        yield Finding(kind="without_partner", text=f"weights {' and '.join(missing)}")
+        yield Finding(kind="without_partner", text=" and ".join(missing))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
