@@ -159,13 +159,10 @@ def test_weights_of_a_tuned_copy(client):
 
 
 def test_units_of_an_export_are_those_of_the_network(client, batch):
-    found = client.match_units("resnet", "good", batch, "layer3.0", correlations=True)
-    partners = {row["unit"]: row for row in found.table.dicts()}
-    assert len(partners) == 256
-    alive = [row for row in partners.values() if row["partner"] is not None]
-    assert all(row["partner"] == row["unit"] for row in alive)
-    assert all(row["correlation"] == pytest.approx(1, abs=1e-4) for row in alive)
-    assert found.correlations.shape == (256, 256)
+    found = client.match_units("resnet", "good", batch, "layer2.1.bn2", correlations=True)
+    assert found.table["partner"] == found.table["best"] == list(range(128))
+    assert min(found.table["correlation"]) > 0.9999
+    assert found.correlations.shape == (128, 128)
 
 
 def test_inputs_that_are_too_large_are_told_at_once(client):

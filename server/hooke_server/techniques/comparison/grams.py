@@ -67,4 +67,4 @@ class Grams:
         here, there = self._known[0, layer], self._known[1, candidate]
         if here is None or there is None:
             return None
-        return cka(here, there.to(here.device), unbiased=self._similarity.unbiased)
+        return cka(here, there, unbiased=self._similarity.unbiased)

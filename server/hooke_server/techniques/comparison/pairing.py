@@ -58,10 +58,9 @@ def named_pairs(reference: Model, candidate: Model, pairs: Sequence[tuple[str, s
         Pair(*ids, reads=ids)
         for ids in ((reference.layer(a).id, candidate.layer(b).id) for a, b in pairs)
     ]
-    if len(set(made)) < len(made):
-        raise InvalidArgumentError(
-            Reason.INVALID_FIELD, "each pair can be named once", field="pairs"
-        )
+    if len({pair.layer for pair in made}) < len(made):
+        message = "a layer of the reference can have one partner"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="pairs")
     return Pairing(tuple(sorted(made, key=lambda pair: order.index(pair.layer))))
 
 

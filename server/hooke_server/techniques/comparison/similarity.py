@@ -76,12 +76,12 @@ class Rows:
         self._parts.append(rows)
 
     def gram(self) -> Tensor | None:
-        """Inner products [n, n] of the centred features; None where rows are no samples."""
+        """Inner products [n, n] of centred features, on the CPU; None where rows are no samples."""
         if not self._parts or sum(map(len, self._parts)) != self._samples:
             return None
         rows = torch.cat(self._parts)
         centred = rows - rows.mean(0)
-        return centred @ centred.T
+        return (centred @ centred.T).cpu()
 
 
 def cka(k: Tensor, other: Tensor, *, unbiased: bool) -> float | None:
