@@ -142,6 +142,19 @@ def test_a_difference_that_fades_is_a_divergence(net):
     assert told["first_divergence"].sites[0].layer == "stem"
 
 
+def test_lineage_looks_through_what_is_not_compared(net):
+    reference = model(net)
+    assert reference.layer("pool").producers == ("block.relu",)
+    far = Lineage(reference, {"stem", "fc"})
+    assert far.sources("fc") == ("stem",)
+    assert far.readers("stem") == ("fc",)
+    assert far.readers("fc") == ()
+    block = Lineage(reference, {"stem", "block", "pool"})
+    assert block.sources("pool") == ("block",)
+    assert block.readers("block") == ("pool",)
+    assert block.readers("stem") == ("block",)
+
+
 def test_nan_diverges_and_is_told(net):
     spoilt = copy.deepcopy(net)
     with torch.no_grad():
