@@ -11,9 +11,10 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke import methods
 from hooke.activations import Activations
-from hooke.attributions import At, Attributions
+from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
 from hooke.comparison import Compared
+from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -54,9 +55,11 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Ablate",
     "Accentuation",
     "ActivationGrid",
     "Activations",
+    "AddDirection",
     "AlreadyExistsError",
     "At",
     "Attributions",
@@ -64,6 +67,7 @@ __all__ = [
     "Caricature",
     "ChannelAttribution",
     "Checkpoint",
+    "Clamp",
     "Client",
     "Column",
     "Compared",
@@ -72,6 +76,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeepDream",
     "Estimate",
+    "Evidence",
     "FailedPreconditionError",
     "FeatureInversion",
     "FeatureMaps",
@@ -95,8 +100,11 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Region",
+    "Replace",
     "ResourceExhaustedError",
     "Result",
+    "Scale",
     "SemanticDictionary",
     "SpatialAttribution",
     "SpriteSheet",

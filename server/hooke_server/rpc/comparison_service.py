@@ -144,8 +144,8 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
                     field="candidate_inputs",
                 )
             return await asyncio.to_thread(same_inputs, candidate, here, "inputs")
-        field = "candidate_inputs" if own else "inputs"
-        return await self._memory.read(candidate, own or request.inputs, share, field=field)
+        path = "candidate_inputs" if own else "inputs"
+        return await self._memory.read(candidate, own or request.inputs, share, path=path)
 
     async def _run(self, request: Request, job: Job) -> Messages:
         sender = Sender(frame_pb2.Frame)

@@ -60,16 +60,16 @@ class InputMemory:
         messages: Sequence[ModelInput],
         share: Share,
         uploads: Mapping[int, Tensor] = MappingProxyType({}),
-        field: str = "inputs",
+        path: str = "inputs",
     ) -> Inputs:
         """The inputs that messages hold, decoded on a thread, charged to a call's share.
 
-        `field` is the request's field that the messages are in.
+        `path` is the request's field that the messages are in.
         """
         share.hold(held_bytes(model, messages))
-        needed = await asyncio.to_thread(decoding_bytes, model, messages, field)
+        needed = await asyncio.to_thread(decoding_bytes, model, messages, path)
         async with self.decoding(needed):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads, field)
+            return await asyncio.to_thread(read_inputs, model, messages, uploads, path)
 
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""

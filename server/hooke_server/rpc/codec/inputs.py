@@ -46,13 +46,13 @@ def held_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
     )
 
 
-def decoding_bytes(model: Model, messages: Sequence[ModelInput], field: str = "inputs") -> int:
+def decoding_bytes(model: Model, messages: Sequence[ModelInput], path: str = "inputs") -> int:
     """What decoding will take for a while: one picture is decoded at a time."""
     if model.preprocessing is None:
         return 0
     return max(
         (
-            model.preprocessing.decoding_bytes(image.data, f"{field}[{i}].images.images[{j}].data")
+            model.preprocessing.decoding_bytes(image.data, f"{path}[{i}].images.images[{j}].data")
             for i, each in enumerate(messages)
             for j, image in enumerate(each.images.images)
         ),
@@ -64,16 +64,16 @@ def read_inputs(
     model: Model,
     messages: Sequence[ModelInput],
     uploads: Mapping[int, Tensor],
-    field: str = "inputs",
+    path: str = "inputs",
 ) -> Inputs:
     """Decode and check.
 
     Parameters
     ----------
     uploads : tensors sent before, by the ids that messages name.
-    field : the request's field that holds the messages.
+    path : the request's field that holds the messages.
     """
-    fields = _by_input(model, messages, field)
+    fields = _by_input(model, messages, path)
     content = hashlib.sha256()
     tensors = []
     for spec, (field, message) in zip(model.inputs, fields, strict=True):
@@ -101,7 +101,8 @@ def same_inputs(model: Model, inputs: Inputs, field: str) -> Inputs:
     return Inputs(tensors=on_device, digest=inputs.digest)
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no element is NaN or infinite."""
     if tensor.dtype is torch.bfloat16:  # NumPy has none
         tensor = tensor.float()
     # NumPy: torch would wake all cores, from a thread that is not the computing one.
@@ -156,7 +157,7 @@ def _decode(
             raise InvalidArgumentError(
                 Reason.INVALID_FIELD, f"{field} has no value", field=f"{field}.value"
             )
-    if not _is_finite(tensor):
+    if not is_finite(tensor):
         raise InvalidArgumentError(
             Reason.INPUT_NOT_FINITE, f"{field} holds NaN or infinity", field=field
         )
