@@ -42,12 +42,15 @@ def foreign(folder, batch="batch"):
             helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
             helper.make_node("QuickGelu", ["c"], ["g"], name="gelu", domain="com.microsoft"),
             helper.make_node("GlobalAveragePool", ["g"], ["p"], name="pool"),
-            helper.make_node("Flatten", ["p"], ["y"], name="flat"),
+            helper.make_node("Reshape", ["p", "s"], ["y"], name="flat"),
         ],
         "net",
         [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [batch, 3, 12, 12])],
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [batch, 4])],
-        [onnx.numpy_helper.from_array(weight, "w")],
+        [
+            onnx.numpy_helper.from_array(weight, "w"),
+            onnx.numpy_helper.from_array(np.array([1 if batch == 1 else -1, 4]), "s"),
+        ],
     )
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / "net.onnx")
