@@ -235,7 +235,7 @@ async def test_unloading_waits_for_work_and_refuses_new_work(catalog):
         await asyncio.sleep(0)
         assert catalog.entry("a").state is ModelState.UNLOADING
         assert catalog.entry("a").model is model
-        with pytest.raises(FailedPreconditionError, match="being unloaded") as no:
+        with pytest.raises(UnavailableError, match="being unloaded") as no:
             await touch(catalog, "a")
         assert no.value.reason is Reason.MODEL_NOT_READY
         loading = asyncio.create_task(catalog.load("a", "small:4"))
@@ -280,7 +280,7 @@ async def test_clients_that_load_unload_and_use_at_once_all_get_an_answer(catalo
 
     async def uses():
         for _ in range(10):
-            with contextlib.suppress(FailedPreconditionError):  # while it is being unloaded
+            with contextlib.suppress(UnavailableError):  # while it is being unloaded
                 async with catalog.use("a") as model:
                     await asyncio.sleep(0)
                     assert catalog.entry("a").model is model

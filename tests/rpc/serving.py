@@ -6,7 +6,6 @@ import grpc
 import pytest
 import torch
 from google.rpc.error_details_pb2 import ErrorInfo
-from grpc_health.v1.health import aio as health_aio
 from grpc_status import rpc_status
 from torch import nn
 
@@ -23,6 +22,7 @@ from hooke_server.errors import NotFoundError, Reason
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import trace_module
+from hooke_server.rpc.health import HealthService
 from hooke_server.rpc.server import build_server
 
 
@@ -98,7 +98,7 @@ async def serving(models, *, load=None, memory=None, **settings):
         catalog=catalog,
         worker=worker,
         batcher=Batcher(worker),
-        health=health_aio.HealthServicer(),
+        health=HealthService(),
         **settings,
     )
     port = server.add_insecure_port("127.0.0.1:0")

@@ -21,6 +21,7 @@ from hooke_server import errors
 from hooke_server.errors import HookeError, Reason
 from hooke_server.rpc.errors import CODES, to_status
 from hooke_server.rpc.interceptors import Edge
+from hooke_server.rpc.limits import Limits
 
 KINDS = {
     errors.InvalidArgumentError: "INVALID_ARGUMENT",
@@ -31,6 +32,7 @@ KINDS = {
     errors.PermissionDeniedError: "PERMISSION_DENIED",
     errors.ResourceExhaustedError: "RESOURCE_EXHAUSTED",
     errors.UnavailableError: "UNAVAILABLE",
+    errors.AbortedError: "ABORTED",
     errors.InternalError: "INTERNAL",
 }
 
@@ -82,7 +84,7 @@ class Failing(
 @pytest.fixture
 async def failing():
     servicer = Failing()
-    server = grpc.aio.server(interceptors=[Edge(max_calls=2)])
+    server = grpc.aio.server(interceptors=[Edge(Limits(calls=2))])
     technique_service_pb2_grpc.add_TechniqueServiceServicer_to_server(servicer, server)
     activation_service_pb2_grpc.add_ActivationServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -153,9 +155,10 @@ async def test_every_error_on_every_kind_of_call(failing, call, kind, code):
 FURTHER = [
     (errors.InvalidArgumentError, Reason.INVALID_FIELD, "BadRequest"),
     (errors.NotFoundError, Reason.MODEL_NOT_FOUND, "ResourceInfo"),
-    (errors.FailedPreconditionError, Reason.MODEL_NOT_READY, "PreconditionFailure"),
+    (errors.FailedPreconditionError, Reason.MODEL_INVALID, "PreconditionFailure"),
     (errors.ResourceExhaustedError, Reason.QUEUE_FULL, "RetryInfo"),
     (errors.UnavailableError, Reason.SHUTTING_DOWN, "RetryInfo"),
+    (errors.UnavailableError, Reason.MODEL_NOT_READY, "RetryInfo"),
 ]
 
 

@@ -12,6 +12,7 @@ The server is another package, `hooke_server`; nothing here needs torch.
 from hooke.activations import Activations
 from hooke.client import Client, connect
 from hooke.errors import (
+    AbortedError,
     AlreadyExistsError,
     CancelledError,
     DataLossError,
@@ -50,6 +51,7 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "AbortedError",
     "Accentuation",
     "ActivationGrid",
     "Activations",

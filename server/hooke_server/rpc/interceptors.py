@@ -1,52 +1,47 @@
 """What happens around every call, of every service, on every path.
 
 One interceptor, so that no call can miss a part of it: admission, the length of
-lists, translation of errors, the access log, and responses that are encoded already.
+lists, translation of errors, readers that stall, the access log, and responses that
+are encoded already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from hooke_server.errors import HookeError, Reason, ResourceExhaustedError
+from hooke_server.errors import AbortedError, HookeError, Reason
+from hooke_server.rpc.access import Access
+from hooke_server.rpc.admission import Admission
 from hooke_server.rpc.errors import internal, status_code, to_status
-from hooke_server.rpc.limits import check_lists
-
-access_log = logging.getLogger("hooke.access")
+from hooke_server.rpc.limits import Limits, check_lists
 
 # Generic for type checkers only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-EXEMPT = ("/grpc.health.", "/grpc.reflection.")
-"""Always let in, since a full server is still a live one, and logged only for debugging."""
-
+Around: TypeAlias = Callable[[Context], AbstractAsyncContextManager[Access]]
 
 _EARLY = 0.05
 """Seconds by which the client's clock may ring for a deadline before the server's."""
 
+_LAST_WORDS = 1.0
+"""Seconds in which a status should leave; after them gRPC keeps it for a slow reader."""
+
 
 class Edge(grpc.aio.ServerInterceptor):
-    """The interceptor.
+    """The interceptor."""
 
-    Parameters
-    ----------
-    max_calls : how many calls may be under way at once; health checks do not count.
-    """
-
-    def __init__(self, max_calls: int) -> None:
-        self._max_calls = max_calls
-        self._calls = 0
+    def __init__(self, limits: Limits) -> None:
+        self._admission = Admission(limits)
+        self._patience = limits.stall_seconds
 
     async def intercept_service(
         self,
@@ -57,83 +52,103 @@ class Edge(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:  # no such method: grpc answers UNIMPLEMENTED
             return None
-        method = handler_call_details.method
+        around = partial(
+            self._around, handler_call_details.method, streaming=handler.response_streaming
+        )
         kind = _kind(handler)
         behaviour = getattr(handler, kind)
         wrap = self._generator if inspect.isasyncgenfunction(behaviour) else self._coroutine
-        wrapped = {kind: wrap(method, behaviour), "response_serializer": serialize}
+        wrapped = {kind: wrap(around, behaviour), "response_serializer": serialize}
         replaced: Handler = handler._replace(**wrapped)  # type: ignore[attr-defined]
         return replaced
 
-    def _coroutine(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Any:
+    def _coroutine(self, around: Around, behaviour: Callable[..., Awaitable[Any]]) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            async with self._around(method, context):
-                return await behaviour(checked(request), context)
+            async with around(context) as access:
+                return await behaviour(checked(request, access), context)
 
         return call
 
-    def _generator(self, method: str, behaviour: Callable[..., Any]) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _generator(self, around: Around, behaviour: Callable[..., Any]) -> Any:
+        # It writes by itself: grpc would wait for a reader that stalls for ever.
+        async def call(request: Any, context: Context) -> None:
             async with (
-                self._around(method, context),
-                aclosing(behaviour(checked(request), context)) as messages,
+                around(context) as access,
+                aclosing(behaviour(checked(request, access), context)) as messages,
             ):
                 async for message in messages:
-                    yield message
+                    await self._write(context, message)
 
         return call
 
-    def _admit(self) -> None:
-        if self._calls > self._max_calls:
-            message = f"{self._max_calls} calls are under way, which is all this server takes"
-            raise ResourceExhaustedError(
-                Reason.QUEUE_FULL, f"{message}; try again later", max_calls=self._max_calls
-            )
+    async def _write(self, context: Context, message: Any) -> None:
+        """Send a message, which waits while the reader's window is full."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await context.write(message)
+        except TimeoutError:
+            raise AbortedError(
+                Reason.READER_STALLED,
+                f"the reader took nothing for {self._patience:g} seconds, so the work was"
+                " stopped; begin again, and read what comes as it comes",
+                seconds=f"{self._patience:g}",
+            ) from None
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
-        exempt = method.startswith(EXEMPT)
+    async def _around(
+        self, method: str, context: Context, *, streaming: bool
+    ) -> AsyncIterator[Access]:
         # Not asked for at the end: grpc may have freed the call by then, and crashes.
-        peer, remaining = context.peer(), context.time_remaining()
-        code, began = grpc.StatusCode.OK, time.perf_counter()
-        reason = ""
-        self._calls += not exempt
+        access, remaining = Access(method, context.peer()), context.time_remaining()
         try:
-            if not exempt:
-                self._admit()
-            yield
+            with self._admission.place(method, streaming=streaming):
+                yield access
         except HookeError as error:
-            code, reason = status_code(error), error.reason
-            await context.abort_with_status(rpc_status.to_status(to_status(error)))
-        except grpc.aio.AbortError:  # foreign servicers (health) abort by themselves
-            code = grpc.StatusCode(context.code())
+            access.code, access.reason = status_code(error), error.reason
+            await _abort(context, error)
+        except grpc.aio.AbortError:  # foreign servicers (reflection) abort by themselves
+            access.code = grpc.StatusCode(context.code())
+            raise
+        except grpc.aio.BaseError:  # the client left while a message was on its way
+            access.code = grpc.StatusCode.CANCELLED
             raise
         except Exception as error:
             defect = internal(error)
-            code, reason = status_code(defect), defect.reason
-            await context.abort_with_status(rpc_status.to_status(to_status(defect)))
+            access.code, access.reason = status_code(defect), defect.reason
+            await _abort(context, defect)
         except (asyncio.CancelledError, GeneratorExit):
-            seconds = time.perf_counter() - began
-            late = remaining is not None and seconds > remaining - _EARLY
-            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            late = remaining is not None and access.seconds > remaining - _EARLY
+            access.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             raise
         finally:
-            self._calls -= not exempt
-            _log(method, peer, code, reason, time.perf_counter() - began, exempt=exempt)
+            access.write()
 
 
-def checked(request: Message | AsyncIterator[Message]) -> Any:
-    """The request, or the stream of them, where none has endless lists."""
+async def _abort(context: Context, error: HookeError) -> None:
+    """End the call with the error's status; raises AbortError, or later lets grpc raise it.
+
+    A status goes behind what is on its way, so a reader that stalls would hold the call.
+    After a moment grpc is left alone with it: it sends the status when the reader goes on.
+    """
+    try:
+        async with asyncio.timeout(_LAST_WORDS):
+            await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    except TimeoutError:
+        return
+
+
+def checked(request: Message | AsyncIterator[Message], access: Access) -> Any:
+    """The request, or the stream of them, where none has endless lists; noted in the log."""
     if not isinstance(request, Message):
-        return _each_checked(request)
+        return _each_checked(request, access)
     check_lists(request)
+    access.saw(request)
     return request
 
 
-async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+async def _each_checked(requests: AsyncIterator[Message], access: Access) -> AsyncIterator[Message]:
     async for request in requests:
-        check_lists(request)
-        yield request
+        yield checked(request, access)
 
 
 def serialize(message: Message | bytes) -> bytes:
@@ -145,31 +160,3 @@ def _kind(handler: Handler) -> str:
     """The attribute that holds the handler's behaviour: `unary_stream` and its like."""
     sides = (handler.request_streaming, handler.response_streaming)
     return "_".join("stream" if streaming else "unary" for streaming in sides)
-
-
-def _log(
-    method: str,
-    peer: str,
-    code: grpc.StatusCode,
-    reason: str,
-    seconds: float,
-    *,
-    exempt: bool,
-) -> None:
-    facts = {
-        "method": method,
-        "code": code.name,
-        "reason": reason,
-        "seconds": round(seconds, 6),
-        "peer": peer,
-    }
-    level = logging.DEBUG if exempt else logging.INFO
-    access_log.log(
-        level,
-        "%s %s %s%.1f ms",
-        method,
-        code.name,
-        reason and f"{reason} ",
-        seconds * 1e3,
-        extra=facts,
-    )

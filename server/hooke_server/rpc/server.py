@@ -39,9 +39,6 @@ SERVICES = tuple(
 )
 """Full names of Hooke's services; health answers for each."""
 
-_HEALTH_ROOM = 64
-"""Calls that grpc lets in beyond the limit of the interceptor, which spares health checks."""
-
 
 def build_server(
     *,
@@ -55,9 +52,9 @@ def build_server(
     """A server that is ready for `add_insecure_port` and `start`."""
     limits = limits or Limits()
     server = grpc.aio.server(
-        interceptors=[Edge(limits.calls)],
+        interceptors=[Edge(limits)],
         options=_options(limits),
-        maximum_concurrent_rpcs=limits.calls + _HEALTH_ROOM,
+        maximum_concurrent_rpcs=limits.open_calls,
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         ModelService(catalog, worker, allow_admin=allow_admin), server
