@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -57,8 +57,11 @@ class Edge(grpc.aio.ServerInterceptor):
         )
         kind = _kind(handler)
         behaviour = getattr(handler, kind)
-        wrap = self._generator if inspect.isasyncgenfunction(behaviour) else self._coroutine
-        wrapped = {kind: wrap(around, behaviour), "response_serializer": serialize}
+        if inspect.isasyncgenfunction(behaviour):
+            behaviour = self._written(self._generator(around, behaviour))
+        else:
+            behaviour = self._coroutine(around, behaviour)
+        wrapped = {kind: behaviour, "response_serializer": serialize}
         replaced: Handler = handler._replace(**wrapped)  # type: ignore[attr-defined]
         return replaced
 
@@ -70,29 +73,33 @@ class Edge(grpc.aio.ServerInterceptor):
         return call
 
     def _generator(self, around: Around, behaviour: Callable[..., Any]) -> Any:
-        # It writes by itself: grpc would wait for a reader that stalls for ever.
-        async def call(request: Any, context: Context) -> None:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             async with (
                 around(context) as access,
                 aclosing(behaviour(checked(request, access), context)) as messages,
             ):
                 async for message in messages:
-                    await self._write(context, message)
+                    yield message
 
         return call
 
-    async def _write(self, context: Context, message: Any) -> None:
-        """Send a message, which waits while the reader's window is full."""
-        try:
-            async with asyncio.timeout(self._patience):
-                await context.write(message)
-        except TimeoutError:
-            raise AbortedError(
-                Reason.READER_STALLED,
-                f"the reader took nothing for {self._patience:g} seconds, so the work was"
-                " stopped; begin again, and read what comes as it comes",
-                seconds=f"{self._patience:g}",
-            ) from None
+    def _written(self, behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Any:
+        """A generator's messages, sent; where a reader stalls, that is raised in the generator.
+
+        Left to itself, grpc waits for ever while the reader's window is full.
+        """
+
+        async def call(request: Any, context: Context) -> None:
+            async with aclosing(behaviour(request, context)) as messages:
+                async for message in messages:
+                    try:
+                        async with asyncio.timeout(self._patience):
+                            await context.write(message)
+                    except TimeoutError:
+                        with suppress(StopAsyncIteration):
+                            await messages.athrow(_stalled(self._patience))
+
+        return call
 
     @asynccontextmanager
     async def _around(
@@ -109,9 +116,6 @@ class Edge(grpc.aio.ServerInterceptor):
         except grpc.aio.AbortError:  # foreign servicers (reflection) abort by themselves
             access.code = grpc.StatusCode(context.code())
             raise
-        except grpc.aio.BaseError:  # the client left while a message was on its way
-            access.code = grpc.StatusCode.CANCELLED
-            raise
         except Exception as error:
             defect = internal(error)
             access.code, access.reason = status_code(defect), defect.reason
@@ -122,6 +126,15 @@ class Edge(grpc.aio.ServerInterceptor):
             raise
         finally:
             access.write()
+
+
+def _stalled(patience: float) -> AbortedError:
+    return AbortedError(
+        Reason.READER_STALLED,
+        f"the reader took nothing for {patience:g} seconds, so the work was stopped;"
+        " begin again, and read what comes as it comes",
+        seconds=f"{patience:g}",
+    )
 
 
 async def _abort(context: Context, error: HookeError) -> None:
