@@ -150,10 +150,12 @@ async def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(edge):
         assert frames[-1].result.outcome == frame_pb2.OUTCOME_TIME_BUDGET
         assert len(finished(frames)) == 2
         assert all(0 < picture.step < STEPS for picture in finished(frames))
+        assert frames[-1].result.metrics["steps"] == min(p.step for p in finished(frames))
         return frames
 
     whole = await run(edge, wanted(UNIT, place(unit=2), ascent={"steps": STEPS}))
     assert whole[-1].result.outcome == frame_pb2.OUTCOME_COMPLETE
+    assert whole[-1].result.metrics["steps"] == STEPS
     for stop in (leave, run_out):
         went_on, first = await resumed(edge, stop)
         assert first[0].checkpoint.time_to_live.seconds == 3600
