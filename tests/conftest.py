@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("hooke", deadline=None)
+settings.load_profile("hooke")
 
 ADDRESS = re.compile(r"\b(?:localhost|127\.0\.0\.1):(\d+)")
 

@@ -57,11 +57,13 @@ class Failing(
         self.error = Exception()
         self.closed = asyncio.Event()
         self.release = asyncio.Event()
+        self.waiting = asyncio.Semaphore(0)
 
     async def ListTechniques(self, request, context):
         raise self.error
 
     async def GetTechnique(self, request, context):
+        self.waiting.release()
         await self.release.wait()
         return technique_service_pb2.Technique(name="x")
 
@@ -212,7 +214,8 @@ async def test_huge_names_do_not_break_the_status(failing):
 async def test_calls_beyond_the_limit_are_told_to_come_again(failing):
     request = technique_service_pb2.GetTechniqueRequest()
     waiting = [failing.unary.GetTechnique(request) for _ in range(2)]
-    await asyncio.sleep(0.1)
+    for _ in waiting:
+        await failing.waiting.acquire()
     error, details = await details_of(unary(failing))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert details["ErrorInfo"].reason == "QUEUE_FULL"

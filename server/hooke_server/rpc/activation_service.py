@@ -15,7 +15,7 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import Preparation
-from hooke_server.rpc.codec.inputs import Inputs
+from hooke_server.rpc.codec.inputs import Inputs, read_inputs
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
@@ -48,8 +48,8 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         sender = Sender(frame_pb2.Frame, chunk_size(optional(request, "chunk_bytes")))
         with self._memory.share() as share:
             async with self._catalog.use(model_id) as model:
-                plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
-                inputs = await self._memory.read(model, request.inputs, share)
+                async with self._memory.room(model, request.inputs, share):
+                    plan, inputs = await asyncio.to_thread(_read, model, request)
                 work = _work(model_id, model, plan, inputs)
                 if request.validate_only:
                     cost = estimate(model, plan, inputs.batch)
@@ -125,6 +125,12 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
             async with aclosing(messages):
                 async for message in messages:
                     yield message
+
+
+def _read(model: Model, request: StreamActivationsRequest) -> tuple[ReadPlan, Inputs]:
+    """What is wanted and of what, in one visit to a thread."""
+    plan = read_plan(model, request.readouts, "readouts")
+    return plan, read_inputs(model, request.inputs, {})
 
 
 def _work(model_id: str, model: Model, plan: ReadPlan, inputs: Inputs) -> Work:
