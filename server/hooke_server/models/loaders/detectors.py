@@ -26,7 +26,7 @@ class Dense(nn.Module):
     Its weights have the names that they have in the detector.
     """
 
-    def __init__(self, detector: nn.Module) -> None:
+    def __init__(self, detector: Any) -> None:
         super().__init__()
         self.backbone = detector.backbone
         self.head = detector.head

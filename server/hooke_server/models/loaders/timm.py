@@ -33,7 +33,7 @@ def architecture(name: str, checkpoint: str = "", classes: int | None = None) ->
         hint = "timm.list_models() names them all"
         raise not_found("timm model", name, timm.list_models(), Reason.SOURCE_NOT_FOUND, hint)
     with seeded():
-        options = {} if classes is None else {"num_classes": classes}
+        options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
         module = timm.create_model(name, pretrained=False, **options)
     config: dict[str, Any] = vars(module)["pretrained_cfg"]
     size = tuple(config.get("input_size") or (3, 224, 224))
