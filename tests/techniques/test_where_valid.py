@@ -5,10 +5,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import model_of
 from onnx import helper
 from test_every_technique import given_to, photograph
 from torch import nn
+from traced_models import model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.models.loaders import LoadContext, load_model
