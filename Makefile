@@ -1,6 +1,7 @@
 # make demo    set up, run the main job on a trained model and a photograph, write demo/
 # make test    set up, run the tests
 # make check   what CI runs: format, lint, types, architecture, contract, tests
+# make clients build the clients in other languages whose toolchains are installed
 # make test-all, make bench, make docs, make gallery, make format, make clean
 #
 # Each sets up .venv by itself, when pyproject.toml or the protos have changed.
@@ -14,7 +15,11 @@ READY := $(VENV)/.ready
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo gallery test test-all check format lint types architecture contract bench docs clean
+# The clients in other languages; clients/README.md says what is asked of their Makefiles.
+CLIENTS := $(patsubst %/Makefile,%,$(wildcard clients/*/Makefile))
+
+.PHONY: demo gallery test test-all check format lint types architecture contract bench docs clean \
+	clients clients-check
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -29,7 +34,21 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/pytest
 
-check: lint types architecture contract test
+check: lint types architecture contract clients-check test
+
+# $(call each-client,TARGET): make a target of every client whose toolchain is installed.
+define each-client
+	@set -e; for client in $(CLIENTS); do \
+		if $(MAKE) --silent --directory $$client toolchain >/dev/null 2>&1; then \
+			$(MAKE) --no-print-directory --directory $$client $(1); \
+		else echo "$$client is left out: its toolchain is not installed"; fi; done
+endef
+
+clients: $(READY)
+	$(call each-client,build)
+
+clients-check: $(READY)
+	$(call each-client,check)
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -61,6 +80,7 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 clean:
+	for client in $(CLIENTS); do $(MAKE) --directory $$client clean; done
 	rm -rf $(VENV) build dist demo clients/python/hooke/v1
 
 $(READY): pyproject.toml protos/build.py $(wildcard protos/hooke/v1/*.proto)

@@ -7,7 +7,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from traced_models import model_of
+from traced import model_of
 
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from lens_runs import place, run
-from traced_models import model_of
+from traced import model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.visualization.stimuli import Canvas, StimulusFamily, family

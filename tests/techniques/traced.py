@@ -1,4 +1,4 @@
-"""Modules as models, for tests."""
+"""A module as a model, for tests that need no file."""
 
 import torch
 
