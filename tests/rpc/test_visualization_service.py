@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
-from serving import ended, failure, serving
+from serving import ended, failure, nothing_runs, serving
 from visualizing import ASCENT, UNIT, finished, pixels, place, run, wanted
 
 from hooke.v1 import frame_pb2, image_pb2
@@ -234,12 +234,6 @@ async def test_validate_only_computes_nothing(edge):
     real = (await run(edge, wanted()))[-1].result
     checked = (await run(edge, wanted(validate_only=True)))[-1].result
     assert checked.plan_digest == real.plan_digest
-
-
-async def nothing_runs(edge):
-    """The compute thread takes its next turn, so whatever ran on it has ended."""
-    await asyncio.wait_for(edge.worker.call(int), 10)
-    assert not edge.worker._pulls
 
 
 @pytest.mark.parametrize("previews", [None, {"every": 2}])

@@ -11,8 +11,9 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke import methods
 from hooke.activations import Activations
-from hooke.attributions import At, Attributions
+from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
+from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -54,10 +55,12 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Ablate",
     "AbortedError",
     "Accentuation",
     "ActivationGrid",
     "Activations",
+    "AddDirection",
     "AlreadyExistsError",
     "At",
     "Attributions",
@@ -65,6 +68,7 @@ __all__ = [
     "Caricature",
     "ChannelAttribution",
     "Checkpoint",
+    "Clamp",
     "Client",
     "Column",
     "Comparison",
@@ -72,6 +76,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeepDream",
     "Estimate",
+    "Evidence",
     "FailedPreconditionError",
     "FeatureInversion",
     "FeatureMaps",
@@ -95,8 +100,11 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Region",
+    "Replace",
     "ResourceExhaustedError",
     "Result",
+    "Scale",
     "SemanticDictionary",
     "SpatialAttribution",
     "SpriteSheet",

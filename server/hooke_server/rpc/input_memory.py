@@ -9,8 +9,8 @@ with memory.share() as share:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import MappingProxyType
 
 from torch import Tensor
@@ -62,20 +62,12 @@ class InputMemory:
         uploads: Mapping[int, Tensor] = MappingProxyType({}),
     ) -> Inputs:
         """The inputs that messages hold, decoded on a thread, charged to a call's share."""
-        async with self.room(model, messages, share):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads)
-
-    @asynccontextmanager
-    async def room(
-        self, model: Model, messages: Sequence[ModelInput], share: Share
-    ) -> AsyncIterator[None]:
-        """What reading inputs takes inside the block, and what they hold from then on."""
         share.hold(held_bytes(model, messages))
-        pictures, needed = any(each.HasField("images") for each in messages), 0
-        if pictures:  # they are looked at, which takes a thread
+        needed = 0
+        if any(each.HasField("images") for each in messages):  # they are looked at on a thread
             needed = await asyncio.to_thread(decoding_bytes, model, messages)
         async with self.decoding(needed):
-            yield
+            return await asyncio.to_thread(read_inputs, model, messages, uploads)
 
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""
