@@ -1,5 +1,6 @@
 """A real server in process, on a free port, with small real models, and stubs to call it."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import grpc
@@ -142,3 +143,13 @@ def told(error):
     info = ErrorInfo()
     infos[0].Unpack(info)
     return error.code().name, info, error.details()
+
+
+async def nothing_runs(edge):
+    """Whatever ran on the compute thread has ended, or does so soon."""
+    for _ in range(1000):
+        await asyncio.wait_for(edge.worker.call(int), 60)
+        if not edge.worker._pulls:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it goes on")
