@@ -1,0 +1,224 @@
+package hooke.tour;
+
+import com.google.gson.GsonBuilder;
+import hooke.Frame;
+import hooke.HookeClient;
+import hooke.HookeException;
+import hooke.Inputs;
+import hooke.Names;
+import hooke.Readouts;
+import hooke.Tensor;
+import hooke.v1.Ascent;
+import hooke.v1.FeatureVisualization;
+import hooke.v1.Layer;
+import hooke.v1.LayerFilter;
+import hooke.v1.Picture;
+import hooke.v1.Statistic;
+import hooke.v1.VisualizationItem;
+import hooke.v1.VisualizeRequest;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+
+/** The tour of {@code clients/README.md}: the same calls in every language, the same JSON. */
+public final class Tour {
+
+  private static final String MODEL = "demo";
+  private static final String LAYER = "blocks.2.1";
+
+  private final String address;
+  private final HookeClient client;
+
+  private Tour(String address, HookeClient client) {
+    this.address = address;
+    this.client = client;
+  }
+
+  /** Prints the answers of the server at an address. */
+  public static void main(String... arguments) throws IOException {
+    String address = arguments.length > 0 ? arguments[0] : "localhost:50051";
+    try (HookeClient client = HookeClient.connect(address)) {
+      Map<String, Object> answers = new Tour(address, client).answers();
+      String json = new GsonBuilder().disableHtmlEscaping().create().toJson(answers);
+      new PrintStream(System.out, true, StandardCharsets.UTF_8).println(json);
+    }
+  }
+
+  private Map<String, Object> answers() throws IOException {
+    Map<String, Object> answers = new TreeMap<>();
+    answers.put(
+        "models", client.models().stream().map(each -> Names.modelId(each.getName())).toList());
+    answers.put("layers", layers());
+    answers.put("activations", means());
+    answers.put("tensor", tensor());
+    answers.put("visualization", visualization());
+    answers.put("error", error());
+    answers.put("invalid", invalid());
+    answers.put("cancelled", cancelled());
+    answers.put("deadline", deadline());
+    return answers;
+  }
+
+  private List<Map<String, Object>> layers() {
+    LayerFilter filter = LayerFilter.newBuilder().addGlobs("blocks.2.*").addOps("conv2d").build();
+    return client.layers(MODEL, filter).stream()
+        .map(
+            each ->
+                sorted(
+                    Map.of(
+                        "id", each.getId(),
+                        "op", each.getOp(),
+                        "shape", shape(each),
+                        "units", each.getUnitCount())))
+        .toList();
+  }
+
+  /** Sizes, and names of those dimensions that are dynamic. */
+  private static List<Object> shape(Layer layer) {
+    return layer.getOutput().getShapeList().stream()
+        .map(each -> each.hasSize() ? (Object) each.getSize() : each.getName())
+        .toList();
+  }
+
+  private Map<String, List<BigDecimal>> means() throws IOException {
+    Map<String, List<BigDecimal>> means = new TreeMap<>();
+    try (InputStream picture = Tour.class.getResourceAsStream("/tour.png")) {
+      for (Tensor each :
+          client.activations(
+              MODEL,
+              Inputs.pictures(picture.readAllBytes()),
+              Readouts.reduced(Statistic.STATISTIC_MEAN, "blocks.0.0", LAYER))) {
+        means.put(
+            each.layer(), Arrays.stream(each.values()).limit(4).mapToObj(Tour::rounded).toList());
+      }
+    }
+    return means;
+  }
+
+  private Map<String, Object> tensor() {
+    float[] zeros = new float[4 * 3 * 224 * 224];
+    Tensor tensor =
+        client
+            .activations(MODEL, Inputs.tensor(zeros, 4, 3, 224, 224), Readouts.values("conv_stem"))
+            .get(0);
+    CRC32C crc = new CRC32C();
+    crc.update(tensor.bytes());
+    return sorted(
+        Map.of(
+            "layer", tensor.layer(),
+            "dtype", tensor.elementType(),
+            "shape", tensor.shape(),
+            "axes", tensor.axes(),
+            "crc32c", "%08x".formatted(crc.getValue())));
+  }
+
+  private static VisualizeRequest request(int steps) {
+    Ascent ascent = Ascent.newBuilder().setSteps(steps).setSize(64).build();
+    return VisualizeRequest.newBuilder()
+        .addItems(VisualizationItem.newBuilder().setLocation(Names.unit(MODEL, LAYER, 7)))
+        .setFeatureVisualization(FeatureVisualization.newBuilder().setAscent(ascent))
+        .setSeed(1)
+        .build();
+  }
+
+  private Map<String, Object> visualization() {
+    Map<String, Object> seen = new TreeMap<>();
+    try (Stream<Frame> frames = client.visualize(request(4))) {
+      frames.forEachOrdered(
+          frame -> {
+            seen.put("ends_with_result", frame instanceof Frame.Result);
+            if (frame instanceof Frame.Progress progress) {
+              seen.put("steps", progress.message().getStep());
+            } else if (frame instanceof Frame.Picture picture) {
+              seen.put("picture", described(picture.message()));
+            }
+          });
+    }
+    return seen;
+  }
+
+  private static List<Object> described(Picture picture) {
+    return List.of(
+        Names.layerId(picture.getLocation().getLayer()),
+        picture.getLocation().getUnit(),
+        picture.getMimeType(),
+        picture.getWidth(),
+        picture.getHeight());
+  }
+
+  private Map<String, Object> error() {
+    try {
+      client.layer(MODEL, "blocks.9.9");
+    } catch (HookeException.NotFound error) {
+      return sorted(
+          Map.of(
+              "code", error.code(),
+              "reason", error.reason(),
+              "metadata", sorted(error.metadata())));
+    }
+    throw new AssertionError("the demo model has no layer blocks.9.9");
+  }
+
+  private Map<String, Object> invalid() {
+    try {
+      client.pictures(request(0));
+    } catch (HookeException.InvalidArgument error) {
+      return sorted(
+          Map.of(
+              "code", error.code(),
+              "reason", error.reason(),
+              "fields", sorted(error.fieldViolations())));
+    }
+    throw new AssertionError("no steps make no picture");
+  }
+
+  /** Whether a long visualization can be left once it moves. */
+  private boolean cancelled() {
+    Stream<Frame> stream = client.visualize(request(4096));
+    Iterator<Frame> frames = stream.iterator();
+    Frame frame = frames.next();
+    while (!(frame instanceof Frame.Progress)) {
+      frame = frames.next();
+    }
+    hooke.v1.Progress first = ((Frame.Progress) frame).message();
+    stream.close();
+    try {
+      frames.forEachRemaining(late -> {});
+    } catch (HookeException.Cancelled error) {
+      return first.getStep() < first.getTotalSteps();
+    }
+    return false;
+  }
+
+  /** How a long visualization ends that may take a quarter of a second. */
+  private String deadline() {
+    try (HookeClient hurried = HookeClient.connect(address, Duration.ofMillis(250))) {
+      hurried.pictures(request(4096));
+    } catch (HookeException.DeadlineExceeded error) {
+      return error.code();
+    }
+    throw new AssertionError("4096 steps take longer");
+  }
+
+  private static <V> Map<String, V> sorted(Map<String, V> values) {
+    return new TreeMap<>(values);
+  }
+
+  /** Four decimals, without the zeros at their end but one. */
+  private static BigDecimal rounded(double value) {
+    BigDecimal exact = new BigDecimal(value).setScale(4, RoundingMode.HALF_EVEN);
+    BigDecimal stripped = exact.stripTrailingZeros();
+    return stripped.scale() < 1 ? stripped.setScale(1) : stripped;
+  }
+}
