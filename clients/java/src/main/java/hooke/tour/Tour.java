@@ -3,7 +3,6 @@ package hooke.tour;
 import com.google.gson.GsonBuilder;
 import hooke.Frame;
 import hooke.HookeClient;
-import hooke.HookeException;
 import hooke.Inputs;
 import hooke.Names;
 import hooke.Readouts;
@@ -22,9 +21,7 @@ import java.io.PrintStream;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Arrays;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -34,8 +31,8 @@ import java.util.zip.CRC32C;
 /** The tour of {@code clients/README.md}: the same calls in every language, the same JSON. */
 public final class Tour {
 
-  private static final String MODEL = "demo";
-  private static final String LAYER = "blocks.2.1";
+  static final String MODEL = "demo";
+  static final String LAYER = "blocks.2.1";
 
   private final String address;
   private final HookeClient client;
@@ -63,10 +60,7 @@ public final class Tour {
     answers.put("activations", means());
     answers.put("tensor", tensor());
     answers.put("visualization", visualization());
-    answers.put("error", error());
-    answers.put("invalid", invalid());
-    answers.put("cancelled", cancelled());
-    answers.put("deadline", deadline());
+    answers.putAll(new Endings(address, client).answers());
     return answers;
   }
 
@@ -123,7 +117,8 @@ public final class Tour {
             "crc32c", "%08x".formatted(crc.getValue())));
   }
 
-  private static VisualizeRequest request(int steps) {
+  /** A visualization of unit 7. */
+  static VisualizeRequest request(int steps) {
     Ascent ascent = Ascent.newBuilder().setSteps(steps).setSize(64).build();
     return VisualizeRequest.newBuilder()
         .addItems(VisualizationItem.newBuilder().setLocation(Names.unit(MODEL, LAYER, 7)))
@@ -157,61 +152,7 @@ public final class Tour {
         picture.getHeight());
   }
 
-  private Map<String, Object> error() {
-    try {
-      client.layer(MODEL, "blocks.9.9");
-    } catch (HookeException.NotFound error) {
-      return sorted(
-          Map.of(
-              "code", error.code(),
-              "reason", error.reason(),
-              "metadata", sorted(error.metadata())));
-    }
-    throw new AssertionError("the demo model has no layer blocks.9.9");
-  }
-
-  private Map<String, Object> invalid() {
-    try {
-      client.pictures(request(0));
-    } catch (HookeException.InvalidArgument error) {
-      return sorted(
-          Map.of(
-              "code", error.code(),
-              "reason", error.reason(),
-              "fields", sorted(error.fieldViolations())));
-    }
-    throw new AssertionError("no steps make no picture");
-  }
-
-  /** Whether a long visualization can be left once it moves. */
-  private boolean cancelled() {
-    Stream<Frame> stream = client.visualize(request(4096));
-    Iterator<Frame> frames = stream.iterator();
-    Frame frame = frames.next();
-    while (!(frame instanceof Frame.Progress)) {
-      frame = frames.next();
-    }
-    hooke.v1.Progress first = ((Frame.Progress) frame).message();
-    stream.close();
-    try {
-      frames.forEachRemaining(late -> {});
-    } catch (HookeException.Cancelled error) {
-      return first.getStep() < first.getTotalSteps();
-    }
-    return false;
-  }
-
-  /** How a long visualization ends that may take a quarter of a second. */
-  private String deadline() {
-    try (HookeClient hurried = HookeClient.connect(address, Duration.ofMillis(250))) {
-      hurried.pictures(request(4096));
-    } catch (HookeException.DeadlineExceeded error) {
-      return error.code();
-    }
-    throw new AssertionError("4096 steps take longer");
-  }
-
-  private static <V> Map<String, V> sorted(Map<String, V> values) {
+  static <V> Map<String, V> sorted(Map<String, V> values) {
     return new TreeMap<>(values);
   }
 
