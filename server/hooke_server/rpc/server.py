@@ -9,6 +9,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from hooke.v1 import (
     activation_service_pb2,
     activation_service_pb2_grpc,
+    attribution_service_pb2,
+    attribution_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     technique_service_pb2,
@@ -21,6 +23,7 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.states import States
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.activation_service import ActivationService
+from hooke_server.rpc.attribution_service import AttributionService
 from hooke_server.rpc.interceptors import Edge
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.model_service import ModelService
@@ -34,6 +37,7 @@ SERVICES = tuple(
         activation_service_pb2,
         technique_service_pb2,
         visualization_service_pb2,
+        attribution_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -70,6 +74,9 @@ def build_server(
     )
     visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server(
         VisualizationService(catalog, worker, States()), server
+    )
+    attribution_service_pb2_grpc.add_AttributionServiceServicer_to_server(
+        AttributionService(catalog, worker, limits), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     _add_reflection(server)
