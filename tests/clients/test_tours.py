@@ -5,6 +5,7 @@ A language whose toolchain is not installed is skipped, but on a CI machine it f
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,8 +19,9 @@ CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 TOURS = {
     "go": ["bin/tour"],
     "node": ["node", "dist/tour.js"],
-    "rust": ["target/release/tour"],
+    "rust": ["target/debug/examples/tour"],
 }
+SOURCES = {".cc", ".cpp", ".go", ".java", ".kt", ".rb", ".rs", ".ts"}
 ONE_OF_THE_LAST_PLACE = 1.01e-4
 
 
@@ -78,3 +80,22 @@ def test_every_client_has_its_tour_here():
 
 def test_the_picture_of_the_tours():
     assert (CLIENTS / "tour.png").read_bytes() == PICTURE
+
+
+@pytest.mark.parametrize("language", TOURS)
+def test_the_examples_of_its_page_are_part_of_a_program(language):
+    page = (CLIENTS / language / "README.md").read_text()
+    listed = subprocess.check_output(["git", "ls-files", "-z", language], cwd=CLIENTS, text=True)
+    programs = [
+        unindented((CLIENTS / name).read_text())
+        for name in listed.split("\0")
+        if name and Path(name).suffix in SOURCES
+    ]
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in map(unindented, blocks):
+        assert any(block in program for program in programs), block
+
+
+def unindented(text):
+    return "".join(f"{line.strip()}\n" for line in text.splitlines())
