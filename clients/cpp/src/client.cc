@@ -78,20 +78,22 @@ std::vector<Tensor> Client::activations(const std::string& model, const v1::Mode
   std::vector<Tensor> tensors;
   Frames frames = activations(request);
   while (auto frame = frames.next()) {
-    if (auto* tensor = std::get_if<Tensor>(&*frame)) tensors.push_back(std::move(*tensor));
+    if (frame->tensor) tensors.push_back(std::move(*frame->tensor));
   }
   return tensors;
 }
 
 Frames Client::activations(const v1::StreamActivationsRequest& request) {
-  auto context = begin(timeout_);
-  auto reader = activations_->StreamActivations(context.get(), request);
-  return Frames(std::make_unique<FrameCall>(std::move(context), std::move(reader), address_));
+  return frames([&](auto* context) { return activations_->StreamActivations(context, request); });
 }
 
 Frames Client::visualize(const v1::VisualizeRequest& request) {
+  return frames([&](auto* context) { return visualizations_->Visualize(context, request); });
+}
+
+Frames Client::frames(const FrameMethod& method) {
   auto context = begin(timeout_);
-  auto reader = visualizations_->Visualize(context.get(), request);
+  auto reader = method(context.get());
   return Frames(std::make_unique<FrameCall>(std::move(context), std::move(reader), address_));
 }
 
@@ -99,8 +101,8 @@ std::vector<v1::Picture> Client::pictures(const v1::VisualizeRequest& request) {
   std::vector<v1::Picture> pictures;
   Frames frames = visualize(request);
   while (auto frame = frames.next()) {
-    auto* picture = std::get_if<v1::Picture>(&*frame);
-    if (picture && picture->role() == v1::PICTURE_ROLE_FINAL) pictures.push_back(*picture);
+    const v1::Picture& picture = frame->message.picture();
+    if (picture.role() == v1::PICTURE_ROLE_FINAL) pictures.push_back(picture);
   }
   return pictures;
 }

@@ -10,8 +10,8 @@ std::optional<Frame> Frames::next() {
   v1::Frame message;
   while (source_->read(message)) {
     tensors_.step(message.sequence());
-    if (auto found = frame(message)) {
-      finished_ = std::holds_alternative<v1::Result>(*found);
+    if (auto found = frame(std::move(message))) {
+      finished_ = found->message.has_result();
       return found;
     }
   }
@@ -21,28 +21,21 @@ std::optional<Frame> Frames::next() {
 }
 
 // None where the message is part of a tensor that goes on, or of an unknown kind.
-std::optional<Frame> Frames::frame(v1::Frame& message) {
-  switch (message.content_case()) {
-    case v1::Frame::kCheckpoint:
-      return std::move(*message.mutable_checkpoint());
-    case v1::Frame::kProgress:
-      return std::move(*message.mutable_progress());
-    case v1::Frame::kPicture:
-      return std::move(*message.mutable_picture());
-    case v1::Frame::kResult:
-      return std::move(*message.mutable_result());
-    case v1::Frame::kTensorTrailer:
-      return tensors_.trailer(message.tensor_trailer());
-    case v1::Frame::kTensorHeader:
-      tensors_.header(message.tensor_header());
-      break;
-    case v1::Frame::kTensorChunk:
-      tensors_.chunk(message.tensor_chunk());
-      break;
-    case v1::Frame::CONTENT_NOT_SET:
-      break;
+std::optional<Frame> Frames::frame(v1::Frame message) {
+  if (message.has_tensor_header()) {
+    tensors_.header(message.tensor_header());
+    return std::nullopt;
   }
-  return std::nullopt;
+  if (message.has_tensor_chunk()) {
+    tensors_.chunk(message.tensor_chunk());
+    return std::nullopt;
+  }
+  if (message.content_case() == v1::Frame::CONTENT_NOT_SET) return std::nullopt;
+  Frame frame{std::move(message), std::nullopt};
+  if (frame.message.has_tensor_trailer()) {
+    frame.tensor = tensors_.trailer(frame.message.tensor_trailer());
+  }
+  return frame;
 }
 
 }  // namespace hooke

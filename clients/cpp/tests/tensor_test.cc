@@ -99,8 +99,9 @@ void expect_loss(const std::string& because, std::vector<v1::Frame> messages, in
 TEST(Tensor, IsPutTogether) {
   const auto frames = read({header(), chunk(0, 7), chunk(7, 32), trailer(), result()});
   ASSERT_EQ(frames.size(), 2u);
-  EXPECT_TRUE(std::holds_alternative<v1::Result>(frames[1]));
-  const auto& tensor = std::get<Tensor>(frames[0]);
+  EXPECT_TRUE(frames[1].message.has_result());
+  EXPECT_FALSE(frames[1].tensor);
+  const Tensor& tensor = frames[0].tensor.value();
   EXPECT_EQ(tensor.layer(), "/conv1/Conv");
   EXPECT_EQ(tensor.shape(), (std::vector<std::int64_t>{4, 8}));
   EXPECT_EQ(tensor.axes(), (std::vector<std::string>{"batch", "unit"}));

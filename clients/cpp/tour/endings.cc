@@ -7,7 +7,7 @@ namespace {
 
 hooke::v1::Progress first_progress(hooke::Frames& frames) {
   for (const hooke::Frame& frame : frames) {
-    if (auto* progress = std::get_if<hooke::v1::Progress>(&frame)) return *progress;
+    if (frame.message.has_progress()) return frame.message.progress();
   }
   throw std::logic_error("work of 4096 steps tells its progress");
 }

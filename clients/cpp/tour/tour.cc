@@ -82,12 +82,12 @@ json tensor(hooke::Client& client) {
 json visualization(hooke::Client& client) {
   json seen;
   for (const hooke::Frame& frame : client.visualize(request(4))) {
-    seen["ends_with_result"] = std::holds_alternative<hooke::v1::Result>(frame);
-    if (auto* progress = std::get_if<hooke::v1::Progress>(&frame)) {
-      seen["steps"] = progress->step();
-    } else if (auto* picture = std::get_if<hooke::v1::Picture>(&frame)) {
-      seen["picture"] = {hooke::layer_id(picture->location().layer()), picture->location().unit(),
-                         picture->mime_type(), picture->width(), picture->height()};
+    seen["ends_with_result"] = frame.message.has_result();
+    if (frame.message.has_progress()) seen["steps"] = frame.message.progress().step();
+    if (frame.message.has_picture()) {
+      const auto& picture = frame.message.picture();
+      seen["picture"] = {hooke::layer_id(picture.location().layer()), picture.location().unit(),
+                         picture.mime_type(), picture.width(), picture.height()};
     }
   }
   return seen;

@@ -8,6 +8,7 @@
 #include <hooke/v1/visualization_service.grpc.pb.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,11 @@ class Client {
 
   // The finished pictures of a request.
   std::vector<v1::Picture> pictures(const v1::VisualizeRequest& request);
+
+  // The frames of any call that computes, begun by a generated stub on this channel.
+  using FrameMethod =
+      std::function<std::unique_ptr<grpc::ClientReader<v1::Frame>>(grpc::ClientContext*)>;
+  Frames frames(const FrameMethod& method);
 
   // For stubs of your own, where there is no method here.
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }

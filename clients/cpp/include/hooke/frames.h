@@ -7,14 +7,19 @@
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <variant>
 
 #include "hooke/tensor.h"
 
 namespace hooke {
 
-// A frame, with the parts of a tensor joined to one.
-using Frame = std::variant<v1::Checkpoint, v1::Progress, v1::Picture, Tensor, v1::Result>;
+// Progress, a picture, a tensor, rows of a table, and last a result.
+struct Frame {
+  // `content_case()` says what it is; of a tensor it is the message that closed it.
+  v1::Frame message;
+
+  // The tensor, joined and checked; none where it is something else.
+  std::optional<Tensor> tensor;
+};
 
 // A call that streams messages back.
 class FrameSource {
@@ -66,7 +71,7 @@ class Frames {
   std::default_sentinel_t end() const { return {}; }
 
  private:
-  std::optional<Frame> frame(v1::Frame& message);
+  std::optional<Frame> frame(v1::Frame message);
 
   std::unique_ptr<FrameSource> source_;
   TensorReader tensors_;

@@ -17,9 +17,7 @@ module Hooke
       @channel = GRPC::Core::Channel.new(address, {}, :this_channel_is_insecure)
       @timeout = timeout
       @models = stub(V1::ModelService)
-      @activations = stub(V1::ActivationService)
       @techniques = stub(V1::TechniqueService)
-      @visualizations = stub(V1::VisualizationService)
     end
 
     # Opens a client; with a block, closes it at the end of that.
@@ -86,7 +84,7 @@ module Hooke
       request = V1::StreamActivationsRequest.new(
         model: Names.model(model), inputs: [value], readouts: [{ layer_globs: layers, **readout }]
       )
-      frames(request).grep(Tensor)
+      frames(V1::ActivationService, :stream_activations, request).grep(Tensor)
     end
 
     # Pictures of what a place responds to, as they are made.
@@ -95,7 +93,8 @@ module Hooke
     # (feature_visualization: { ascent: { steps: 16 } }).
     def visualize(model, layer:, unit: nil, **request)
       items = [{ location: Names.location(model, layer, unit) }]
-      frames(V1::VisualizeRequest.new(items:, **request))
+      request = V1::VisualizeRequest.new(items:, **request)
+      frames(V1::VisualizationService, :visualize, request)
     end
 
     # The finished pictures alone.
@@ -103,16 +102,9 @@ module Hooke
       visualize(model, **request).grep(V1::Picture).select { |each| each.role == FINAL }
     end
 
-    # The frames that answer any request for activations or pictures.
-    def frames(request)
-      call =
-        case request
-        when V1::StreamActivationsRequest
-          @activations.stream_activations(request, return_op: true)
-        when V1::VisualizeRequest
-          @visualizations.visualize(request, return_op: true)
-        end
-      Frames.new(call, @address)
+    # The frames of any call that computes: a service, its method, the request.
+    def frames(service, method, request)
+      Frames.new(stub(service).public_send(method, request, return_op: true), @address)
     end
 
     FINAL = :PICTURE_ROLE_FINAL

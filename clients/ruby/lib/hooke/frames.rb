@@ -5,8 +5,9 @@ require "hooke/tensor"
 require "hooke/v1/frame_pb"
 
 module Hooke
-  # What a call that computes streams back: V1::Checkpoint, V1::Progress, V1::Picture, Tensor and
-  # last a V1::Result. Frames of kinds that are unknown here are left out.
+  # What a call that computes streams back: the contents of its frames (V1::Progress, V1::Picture,
+  # V1::TableRows, ...), each tensor as one Tensor, and last a V1::Result. Frames of kinds that are
+  # unknown here are left out.
   #
   # They can be gone through once. Leaving the block (`break`, `first`, `find`, an exception)
   # cancels the call, and the server stops the work.

@@ -10,6 +10,7 @@ import io.grpc.protobuf.StatusProto;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** What is known of a failed call: its status, with the details that only Hooke sends. */
 record Failure(
@@ -30,7 +31,7 @@ record Failure(
   /** What a failed call to `address` tells. */
   static Failure of(StatusRuntimeException error, String address) {
     Code code = error.getStatus().getCode();
-    String message = error.getStatus().getDescription();
+    String message = Objects.requireNonNullElse(error.getStatus().getDescription(), code.name());
     try {
       for (Any detail : details(error)) {
         if (detail.is(ErrorInfo.class)) {

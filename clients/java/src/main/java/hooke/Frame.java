@@ -1,20 +1,13 @@
 package hooke;
 
-/** What a call that computes streams back, with the parts of a tensor joined to one. */
-public sealed interface Frame {
+import java.util.Optional;
 
-  /** Says that the work can be continued if it is stopped. */
-  record Checkpoint(hooke.v1.Checkpoint message) implements Frame {}
-
-  /** How far the work is; also a sign of life. */
-  record Progress(hooke.v1.Progress message) implements Frame {}
-
-  /** A picture, preview or finished. */
-  record Picture(hooke.v1.Picture message) implements Frame {}
-
-  /** Numbers, whole and unchanged. */
-  record Numbers(Tensor tensor) implements Frame {}
-
-  /** Closes the work: what made it, or the estimate of a request that asked for one. */
-  record Result(hooke.v1.Result message) implements Frame {}
-}
+/**
+ * What a call that computes streams back: progress, pictures, tensors, rows of tables, and last a
+ * result.
+ *
+ * @param message the message, whose {@code getContentCase} says what it is; of a tensor the one
+ *     that closed it
+ * @param tensor the tensor, joined and checked; empty where it is something else
+ */
+public record Frame(hooke.v1.Frame message, Optional<Tensor> tensor) {}

@@ -2,6 +2,7 @@ package hooke;
 
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 
 /** The frames in a stream's messages; those of kinds that are unknown here are left out. */
 final class FrameIterator implements Iterator<Frame> {
@@ -37,33 +38,26 @@ final class FrameIterator implements Iterator<Frame> {
     }
     Frame frame = next;
     next = null;
-    finished = frame instanceof Frame.Result;
+    finished = frame.message().hasResult();
     return frame;
   }
 
-  /** A frame, or null where the message is a part of one or unknown. */
+  /** A frame, or null where the message is part of a tensor that goes on, or unknown. */
   private Frame read(hooke.v1.Frame message) {
     tensors.step(message.getSequence());
-    switch (message.getContentCase()) {
-      case CHECKPOINT -> {
-        return new Frame.Checkpoint(message.getCheckpoint());
+    return switch (message.getContentCase()) {
+      case TENSOR_HEADER -> {
+        tensors.header(message.getTensorHeader());
+        yield null;
       }
-      case PROGRESS -> {
-        return new Frame.Progress(message.getProgress());
+      case TENSOR_CHUNK -> {
+        tensors.chunk(message.getTensorChunk());
+        yield null;
       }
-      case PICTURE -> {
-        return new Frame.Picture(message.getPicture());
-      }
-      case RESULT -> {
-        return new Frame.Result(message.getResult());
-      }
-      case TENSOR_TRAILER -> {
-        return new Frame.Numbers(tensors.trailer(message.getTensorTrailer()));
-      }
-      case TENSOR_HEADER -> tensors.header(message.getTensorHeader());
-      case TENSOR_CHUNK -> tensors.chunk(message.getTensorChunk());
-      case CONTENT_NOT_SET -> {}
-    }
-    return null;
+      case TENSOR_TRAILER ->
+          new Frame(message, Optional.of(tensors.trailer(message.getTensorTrailer())));
+      case CONTENT_NOT_SET -> null;
+      default -> new Frame(message, Optional.empty());
+    };
   }
 }

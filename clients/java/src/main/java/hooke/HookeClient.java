@@ -26,6 +26,7 @@ import io.grpc.Channel;
 import io.grpc.stub.AbstractStub;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -61,9 +62,15 @@ public final class HookeClient implements AutoCloseable {
     connection.close();
   }
 
-  /** A generated stub on this connection, for what has no method here. */
+  /** A generated stub on this connection, for a call that has no method here. */
   public <S extends AbstractStub<S>> S stub(Function<Channel, S> make) {
     return connection.stub(make);
+  }
+
+  /** The frames of any call that computes, made on a generated stub of this connection. */
+  public <S extends AbstractStub<S>> Stream<Frame> frames(
+      Function<Channel, S> make, Function<S, Iterator<hooke.v1.Frame>> call) {
+    return connection.stream(() -> call.apply(stub(make)), FrameIterator::new);
   }
 
   /** All models that the server knows, loaded or not. */
@@ -130,36 +137,28 @@ public final class HookeClient implements AutoCloseable {
             .addAllReadouts(List.of(readouts))
             .build();
     try (Stream<Frame> frames = activations(request)) {
-      return only(Frame.Numbers.class, frames).map(Frame.Numbers::tensor).toList();
+      return frames.flatMap(frame -> frame.tensor().stream()).toList();
     }
   }
 
   /** The frames that answer a request for activations, pictures among them. */
   public Stream<Frame> activations(StreamActivationsRequest request) {
-    return connection.stream(
-        () -> stub(ActivationServiceGrpc::newBlockingStub).streamActivations(request),
-        FrameIterator::new);
+    return frames(ActivationServiceGrpc::newBlockingStub, stub -> stub.streamActivations(request));
   }
 
   /** Pictures of what places respond to, as they are made; closing the stream stops the work. */
   public Stream<Frame> visualize(VisualizeRequest request) {
-    return connection.stream(
-        () -> stub(VisualizationServiceGrpc::newBlockingStub).visualize(request),
-        FrameIterator::new);
+    return frames(VisualizationServiceGrpc::newBlockingStub, stub -> stub.visualize(request));
   }
 
   /** The finished pictures of a request. */
   public List<Picture> pictures(VisualizeRequest request) {
     try (Stream<Frame> frames = visualize(request)) {
-      return only(Frame.Picture.class, frames)
-          .map(Frame.Picture::message)
+      return frames
+          .map(frame -> frame.message().getPicture())
           .filter(picture -> picture.getRole() == PictureRole.PICTURE_ROLE_FINAL)
           .toList();
     }
-  }
-
-  private static <F extends Frame> Stream<F> only(Class<F> kind, Stream<Frame> frames) {
-    return frames.filter(kind::isInstance).map(kind::cast);
   }
 
   private ModelServiceBlockingStub modelStub() {

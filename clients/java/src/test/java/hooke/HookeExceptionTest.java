@@ -1,6 +1,7 @@
 package hooke;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -64,7 +65,9 @@ class HookeExceptionTest {
   @ParameterizedTest
   @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "OK")
   void everyCodeStays(Status.Code code) {
-    assertEquals(code.name(), translated(code.toStatus().asRuntimeException()).code());
+    HookeException error = translated(code.toStatus().asRuntimeException());
+    assertEquals(code.name(), error.code());
+    assertFalse(error.getMessage().isEmpty());
   }
 
   @Test

@@ -7,6 +7,7 @@ import static hooke.tour.Tour.sorted;
 import hooke.Frame;
 import hooke.HookeClient;
 import hooke.HookeException;
+import hooke.v1.Progress;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.Map;
@@ -56,10 +57,10 @@ record Endings(String address, HookeClient client) {
     Stream<Frame> stream = client.visualize(request(4096));
     Iterator<Frame> frames = stream.iterator();
     Frame frame = frames.next();
-    while (!(frame instanceof Frame.Progress)) {
+    while (!frame.message().hasProgress()) {
       frame = frames.next();
     }
-    hooke.v1.Progress first = ((Frame.Progress) frame).message();
+    Progress first = frame.message().getProgress();
     stream.close();
     try {
       frames.forEachRemaining(late -> {});

@@ -132,11 +132,11 @@ public final class Tour {
     try (Stream<Frame> frames = client.visualize(request(4))) {
       frames.forEachOrdered(
           frame -> {
-            seen.put("ends_with_result", frame instanceof Frame.Result);
-            if (frame instanceof Frame.Progress progress) {
-              seen.put("steps", progress.message().getStep());
-            } else if (frame instanceof Frame.Picture picture) {
-              seen.put("picture", described(picture.message()));
+            seen.put("ends_with_result", frame.message().hasResult());
+            if (frame.message().hasProgress()) {
+              seen.put("steps", frame.message().getProgress().getStep());
+            } else if (frame.message().hasPicture()) {
+              seen.put("picture", described(frame.message().getPicture()));
             }
           });
     }
