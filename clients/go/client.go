@@ -24,6 +24,7 @@ type Client struct {
 	ModelService         pb.ModelServiceClient
 	ActivationService    pb.ActivationServiceClient
 	VisualizationService pb.VisualizationServiceClient
+	AttributionService   pb.AttributionServiceClient
 	TechniqueService     pb.TechniqueServiceClient
 
 	connection *grpc.ClientConn
@@ -41,6 +42,7 @@ func Connect(address string, options ...grpc.DialOption) (*Client, error) {
 		ModelService:         pb.NewModelServiceClient(connection),
 		ActivationService:    pb.NewActivationServiceClient(connection),
 		VisualizationService: pb.NewVisualizationServiceClient(connection),
+		AttributionService:   pb.NewAttributionServiceClient(connection),
 		TechniqueService:     pb.NewTechniqueServiceClient(connection),
 		connection:           connection,
 	}, nil
@@ -71,9 +73,7 @@ func (c *Client) Layers(
 	ctx context.Context, model string, filter *pb.LayerFilter,
 ) iter.Seq2[*pb.Layer, error] {
 	request := &pb.StreamLayersRequest{Parent: ModelName(model), Filter: filter}
-	return messages(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.Layer], error) {
-		return c.ModelService.StreamLayers(ctx, request)
-	})
+	return Messages(ctx, c.ModelService.StreamLayers, request)
 }
 
 // Layer gets one layer.
@@ -107,9 +107,7 @@ func (c *Client) Activations(
 func (c *Client) ActivationFrames(
 	ctx context.Context, request *pb.StreamActivationsRequest,
 ) iter.Seq2[Frame, error] {
-	return Frames(messages(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.Frame], error) {
-		return c.ActivationService.StreamActivations(ctx, request)
-	}))
+	return Frames(Messages(ctx, c.ActivationService.StreamActivations, request))
 }
 
 // Visualize yields pictures of what places respond to, as they are made. Leaving the loop stops
@@ -117,7 +115,5 @@ func (c *Client) ActivationFrames(
 func (c *Client) Visualize(
 	ctx context.Context, request *pb.VisualizeRequest,
 ) iter.Seq2[Frame, error] {
-	return Frames(messages(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.Frame], error) {
-		return c.VisualizationService.Visualize(ctx, request)
-	}))
+	return Frames(Messages(ctx, c.VisualizationService.Visualize, request))
 }

@@ -11,17 +11,26 @@ import (
 	pb "hooke.dev/go/gen/hooke/v1"
 )
 
-// Frame is one of *pb.Checkpoint, *pb.Progress, *pb.Picture, *Tensor, *pb.Result.
+// Frame is a *[Tensor], or the message of any other content of [pb.Frame]: *pb.Progress, *pb.Picture,
+// *pb.Checkpoint, ..., and last *pb.Result.
 type Frame any
 
-// messages yields what a stream holds; leaving the loop cancels its call.
-func messages[M any](
-	ctx context.Context, call func(context.Context) (grpc.ServerStreamingClient[M], error),
+var frameContent = (&pb.Frame{}).ProtoReflect().Descriptor().Oneofs().ByName("content")
+
+// Messages yields what a stream holds; leaving the loop cancels its call.
+//
+// The call is a stub's method, so that every call of the contract can be made this way:
+//
+//	frames := hooke.Frames(hooke.Messages(ctx, client.AttributionService.Attribute, request))
+func Messages[R, M any](
+	ctx context.Context,
+	call func(context.Context, *R, ...grpc.CallOption) (grpc.ServerStreamingClient[M], error),
+	request *R,
 ) iter.Seq2[*M, error] {
 	return func(yield func(*M, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		stream, err := call(ctx)
+		stream, err := call(ctx, request)
 		for err == nil {
 			var message *M
 			if message, err = stream.Recv(); err == nil && !yield(message, nil) {
@@ -74,17 +83,12 @@ func (r *frameReader) read(message *pb.Frame) (Frame, error) {
 	switch content := message.Content.(type) {
 	case *pb.Frame_TensorHeader, *pb.Frame_TensorChunk, *pb.Frame_TensorTrailer:
 		return r.part(content)
-	case *pb.Frame_Checkpoint:
-		return content.Checkpoint, nil
-	case *pb.Frame_Progress:
-		return content.Progress, nil
-	case *pb.Frame_Picture:
-		return content.Picture, nil
-	case *pb.Frame_Result:
-		r.finished = true
-		return content.Result, nil
+	case nil:
+		return nil, nil
 	}
-	return nil, nil
+	_, r.finished = message.Content.(*pb.Frame_Result)
+	fields := message.ProtoReflect()
+	return fields.Get(fields.WhichOneof(frameContent)).Message().Interface(), nil
 }
 
 func (r *frameReader) part(content any) (Frame, error) {

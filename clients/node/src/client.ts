@@ -8,6 +8,7 @@ import {
   ActivationService,
   type StreamActivationsRequestSchema,
 } from "./gen/hooke/v1/activation_service_pb.js";
+import { AttributionService } from "./gen/hooke/v1/attribution_service_pb.js";
 import type { ModelInputSchema } from "./gen/hooke/v1/input_pb.js";
 import {
   type Layer,
@@ -43,11 +44,13 @@ export class Client {
   readonly modelService: Stub<typeof ModelService>;
   readonly activationService: Stub<typeof ActivationService>;
   readonly visualizationService: Stub<typeof VisualizationService>;
+  readonly attributionService: Stub<typeof AttributionService>;
 
   constructor(readonly transport: Transport) {
     this.modelService = createClient(ModelService, transport);
     this.activationService = createClient(ActivationService, transport);
     this.visualizationService = createClient(VisualizationService, transport);
+    this.attributionService = createClient(AttributionService, transport);
   }
 
   /** All models that the server knows, loaded or not. */
@@ -69,7 +72,7 @@ export class Client {
     options?: CallOptions,
   ): AsyncGenerator<Layer> {
     const request = filter ? { parent: modelName(model), filter } : { parent: modelName(model) };
-    return messages((signal) => this.modelService.streamLayers(request, signal), options);
+    return messages(this.modelService.streamLayers, request, options);
   }
 
   /** One layer. */
@@ -100,8 +103,7 @@ export class Client {
     request: MessageInitShape<typeof StreamActivationsRequestSchema>,
     options?: CallOptions,
   ): AsyncGenerator<Frame> {
-    const call = (own: CallOptions) => this.activationService.streamActivations(request, own);
-    return readFrames(messages(call, options));
+    return readFrames(messages(this.activationService.streamActivations, request, options));
   }
 
   /** Pictures of what places respond to, as they are made; leaving the loop stops the work. */
@@ -109,8 +111,7 @@ export class Client {
     request: MessageInitShape<typeof VisualizeRequestSchema>,
     options?: CallOptions,
   ): AsyncGenerator<Frame> {
-    const call = (own: CallOptions) => this.visualizationService.visualize(request, own);
-    return readFrames(messages(call, options));
+    return readFrames(messages(this.visualizationService.visualize, request, options));
   }
 }
 
@@ -122,15 +123,21 @@ async function translated<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-/** What a stream holds; leaving it early cancels the call. */
-async function* messages<M>(
-  call: (options: CallOptions) => AsyncIterable<M>,
+/**
+ * What a stream holds; leaving it early cancels the call.
+ *
+ * The call is a stub's method, so that every call of the contract can be made this way:
+ * `readFrames(messages(client.attributionService.attribute, request))`.
+ */
+export async function* messages<R, M>(
+  call: (request: R, options: CallOptions) => AsyncIterable<M>,
+  request: R,
   options: CallOptions = {},
 ): AsyncGenerator<M> {
   const left = new AbortController();
   const signals = options.signal ? [left.signal, options.signal] : [left.signal];
   try {
-    yield* call({ ...options, signal: AbortSignal.any(signals) });
+    yield* call(request, { ...options, signal: AbortSignal.any(signals) });
   } catch (error) {
     throw HookeError.from(error);
   } finally {

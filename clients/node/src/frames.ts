@@ -1,15 +1,16 @@
 import { lost } from "./errors.js";
-import type { Checkpoint, Progress, Result, Frame as WireFrame } from "./gen/hooke/v1/frame_pb.js";
-import type { Picture } from "./gen/hooke/v1/image_pb.js";
+import type { Frame as WireFrame } from "./gen/hooke/v1/frame_pb.js";
 import { Assembler, type Tensor } from "./tensor.js";
 
-/** What a call that computes yields; a `result` is last. */
+type TensorPart = "tensorHeader" | "tensorChunk" | "tensorTrailer";
+
+/**
+ * What a call that computes yields: a `tensor`, or any other content of the contract's `Frame`
+ * (`progress`, `picture`, `checkpoint`, ...); a `result` is last.
+ */
 export type Frame =
-  | { case: "checkpoint"; value: Checkpoint }
-  | { case: "progress"; value: Progress }
-  | { case: "picture"; value: Picture }
-  | { case: "tensor"; value: Tensor }
-  | { case: "result"; value: Result };
+  | Exclude<WireFrame["content"], { case: TensorPart | undefined }>
+  | { case: "tensor"; value: Tensor };
 
 /**
  * Checks a stream and joins the chunks of its tensors.

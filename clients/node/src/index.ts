@@ -5,7 +5,7 @@
  * Messages are those of `@hooke/client/v1/...`, which `npm run generate` makes from the protos;
  * only where they are tedious (tensors in chunks, errors, names) does this package add to them.
  */
-export { type CallOptions, Client, connect } from "./client.js";
+export { type CallOptions, Client, connect, messages } from "./client.js";
 export { HookeError } from "./errors.js";
 export { type Frame, readFrames } from "./frames.js";
 export {

@@ -9,7 +9,9 @@
 The server is another package, `hooke_server`; nothing here needs torch.
 """
 
+from hooke import methods
 from hooke.activations import Activations
+from hooke.attributions import At, Attributions
 from hooke.client import Client, connect
 from hooke.errors import (
     AlreadyExistsError,
@@ -55,6 +57,8 @@ __all__ = [
     "ActivationGrid",
     "Activations",
     "AlreadyExistsError",
+    "At",
+    "Attributions",
     "CancelledError",
     "Caricature",
     "ChannelAttribution",
@@ -106,4 +110,5 @@ __all__ = [
     "WeightSummary",
     "__version__",
     "connect",
+    "methods",
 ]

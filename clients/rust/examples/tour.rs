@@ -3,6 +3,7 @@
 use std::error::Error as AnyError;
 use std::time::Duration;
 
+use hooke::v1::frame::Content;
 use hooke::v1::visualize_request::Technique;
 use hooke::{Client, Error, Frame, v1};
 use serde_json::{Value, json};
@@ -101,9 +102,9 @@ async fn visualization(client: &Client) -> Answer {
     while let Some(frame) = frames.next().await {
         answer["ends_with_result"] = false.into();
         match frame? {
-            Frame::Progress(progress) => answer["steps"] = progress.step.into(),
-            Frame::Picture(picture) => answer["picture"] = described(&picture),
-            Frame::Result(_) => answer["ends_with_result"] = true.into(),
+            Frame::Message(Content::Progress(progress)) => answer["steps"] = progress.step.into(),
+            Frame::Message(Content::Picture(picture)) => answer["picture"] = described(&picture),
+            Frame::Message(Content::Result(_)) => answer["ends_with_result"] = true.into(),
             _ => {}
         }
     }
@@ -150,7 +151,7 @@ async fn failure(client: &Client, steps: i32) -> Result<Error, Box<dyn AnyError>
 async fn cancelled(client: &Client) -> Answer {
     let mut frames = client.visualize(feature(4096, 0));
     while let Some(frame) = frames.next().await {
-        if let Frame::Progress(progress) = frame? {
+        if let Frame::Message(Content::Progress(progress)) = frame? {
             drop(frames); // which cancels the call
             return Ok((progress.step < progress.total_steps).into());
         }

@@ -73,10 +73,10 @@ impl Client {
 
     /// The layers of a model that fit a filter, in the order in which they run.
     pub fn layers(&self, model: &str, filter: v1::LayerFilter) -> Messages<v1::Layer> {
-        let message = v1::StreamLayersRequest { parent: model_name(model), filter: Some(filter) };
-        let (request, deadline) = self.call(message);
-        let mut service = self.model_service();
-        messages(deadline, async move { service.stream_layers(request).await })
+        let request = v1::StreamLayersRequest { parent: model_name(model), filter: Some(filter) };
+        self.messages(request, async |channel, request| {
+            ModelServiceClient::new(channel).stream_layers(request).await
+        })
     }
 
     /// One layer.
@@ -109,18 +109,37 @@ impl Client {
 
     /// The frames that answer any request for activations.
     pub fn activation_frames(&self, request: v1::StreamActivationsRequest) -> Frames {
-        let (request, deadline) = self.call(request);
-        let mut service = ActivationServiceClient::new(self.channel());
-        let call = async move { service.stream_activations(request).await };
-        Box::pin(frames(messages(deadline, call)))
+        frames(self.messages(request, async |channel, request| {
+            ActivationServiceClient::new(channel).stream_activations(request).await
+        }))
     }
 
     /// Pictures of what places respond to, as they are made.
     pub fn visualize(&self, request: v1::VisualizeRequest) -> Frames {
+        frames(self.messages(request, async |channel, request| {
+            VisualizationServiceClient::new(channel).visualize(request).await
+        }))
+    }
+
+    /// What a stream holds. `call` makes it with a stub of [`v1`], so that every call of the
+    /// contract can be made this way, and [`frames`] reads its frames.
+    pub fn messages<R, M, F>(
+        &self,
+        request: R,
+        call: impl FnOnce(Channel, Request<R>) -> F,
+    ) -> Messages<M>
+    where
+        M: Send + 'static,
+        F: Future<Output = Result<Response<Streaming<M>>, Status>> + Send + 'static,
+    {
         let (request, deadline) = self.call(request);
-        let mut service = VisualizationServiceClient::new(self.channel());
-        let call = async move { service.visualize(request).await };
-        Box::pin(frames(messages(deadline, call)))
+        let call = call(self.channel.clone(), request);
+        Box::pin(async_stream::try_stream! {
+            let mut stream = deadline.within(call).await?.into_inner();
+            while let Some(message) = deadline.within(stream.message()).await? {
+                yield message;
+            }
+        })
     }
 
     fn model_service(&self) -> ModelServiceClient<Channel> {
@@ -149,16 +168,4 @@ impl Deadline {
         };
         answer.map_err(Error::from)
     }
-}
-
-fn messages<M: Send + 'static>(
-    deadline: Deadline,
-    call: impl Future<Output = Result<Response<Streaming<M>>, Status>> + Send + 'static,
-) -> Messages<M> {
-    Box::pin(async_stream::try_stream! {
-        let mut stream = deadline.within(call).await?.into_inner();
-        while let Some(message) = deadline.within(stream.message()).await? {
-            yield message;
-        }
-    })
 }

@@ -4,32 +4,24 @@ use async_stream::try_stream;
 use tokio_stream::{Stream, StreamExt};
 
 use crate::v1::frame::Content;
-use crate::{Assembler, Error, Tensor, v1};
+use crate::{Assembler, Error, Frames, Tensor, v1};
 
-/// What a call that computes yields; a `Result` is last.
+/// What a call that computes yields; `Content::Result` is last.
 #[derive(Clone, Debug)]
 pub enum Frame {
-    /// The work can be continued if it is stopped.
-    Checkpoint(v1::Checkpoint),
-    /// How far the work is.
-    Progress(v1::Progress),
-    /// A picture, preview or finished.
-    Picture(v1::Picture),
     /// A tensor, whole and checked.
     Tensor(Tensor),
-    /// The work is done.
-    Result(v1::Result),
+    /// Any other content: progress, a picture, a checkpoint, ...
+    Message(Content),
 }
 
 /// Checks a stream and joins the chunks of its tensors.
 ///
-/// Sequence numbers have no gap, tensors come whole and unchanged, and a [`Frame::Result`] is
+/// Sequence numbers have no gap, tensors come whole and unchanged, and a `Result` is
 /// last; what breaks this is an [`Error`] of code `DataLoss`. Kinds of frames that this client
 /// does not know are left out.
-pub fn frames(
-    messages: impl Stream<Item = Result<v1::Frame, Error>> + Send,
-) -> impl Stream<Item = Result<Frame, Error>> + Send {
-    try_stream! {
+pub fn frames(messages: impl Stream<Item = Result<v1::Frame, Error>> + Send + 'static) -> Frames {
+    Box::pin(try_stream! {
         let mut reader = Reader::default();
         let mut messages = pin!(messages);
         while let Some(message) = messages.next().await {
@@ -38,7 +30,7 @@ pub fn frames(
             }
         }
         reader.end()?;
-    }
+    })
 }
 
 #[derive(Default)]
@@ -71,12 +63,9 @@ impl Reader {
                 let tensor = self.tensor.take().ok_or_else(headless)?;
                 Some(Frame::Tensor(tensor.finish(&trailer)?))
             }
-            Some(Content::Checkpoint(checkpoint)) => Some(Frame::Checkpoint(checkpoint)),
-            Some(Content::Progress(progress)) => Some(Frame::Progress(progress)),
-            Some(Content::Picture(picture)) => Some(Frame::Picture(picture)),
-            Some(Content::Result(result)) => {
-                self.finished = true;
-                Some(Frame::Result(result))
+            Some(content) => {
+                self.finished = matches!(content, Content::Result(_));
+                Some(Frame::Message(content))
             }
             None => None,
         })

@@ -50,7 +50,7 @@ async fn chunks_become_the_tensor() {
     // `None` is a frame of a kind that this client does not know.
     let contents = parts.into_iter().chain([None, Some(result())]).collect();
     let frames = read_from(1, contents).await.unwrap();
-    let [Frame::Tensor(tensor), Frame::Result(_)] = frames.as_slice() else {
+    let [Frame::Tensor(tensor), Frame::Message(Content::Result(_))] = frames.as_slice() else {
         panic!("{frames:?}");
     };
     assert_eq!(tensor.data, DIGITS);
