@@ -66,13 +66,6 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def whole(array: np.ndarray) -> tensor_pb2.Tensor:
-    """An array as one message."""
-    message = tensor_pb2.Tensor()
-    fill(message, array)
-    return message
-
-
 def fill(message: tensor_pb2.Tensor, array: np.ndarray) -> None:
     """Put an array into a message, which is copied no more if it is a part of another already."""
     message.dtype = wire_dtype(array.dtype)
