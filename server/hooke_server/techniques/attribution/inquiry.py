@@ -196,9 +196,10 @@ class Inquiry:
                 said[start] = given
             scores = self._scores(said, inputs, which)
             at = [said[layer] for layer in wanted]
+            last = len(self.targets) - 1  # after which nothing has to be kept
             back = [
-                torch.autograd.grad(total, at, retain_graph=True, materialize_grads=True)
-                for total in scores.sum(0)
+                torch.autograd.grad(total, at, retain_graph=number < last, materialize_grads=True)
+                for number, total in enumerate(scores.sum(0))
             ]
         return Pass(
             scores=scores.detach(),
