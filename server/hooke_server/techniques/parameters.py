@@ -56,12 +56,14 @@ class ParameterType(enum.StrEnum):
     ONE_OF = "one_of"
     LOCATION = "location"
     IMAGE = "image"
+    TEXT = "text"
 
 
 SIMPLE: dict[type, ParameterType] = {
     int: ParameterType.INTEGER,
     float: ParameterType.NUMBER,
     bool: ParameterType.BOOLEAN,
+    str: ParameterType.TEXT,
     Site: ParameterType.LOCATION,
     Photograph: ParameterType.IMAGE,
 }
@@ -198,6 +200,7 @@ WORDS = {
     ParameterType.INTEGER: "a whole number",
     ParameterType.NUMBER: "a number",
     ParameterType.BOOLEAN: "true or false",
+    ParameterType.TEXT: "a text",
 }
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import backpropagation, class_activation, gradients, perturbation
+from hooke.methods import (
+    attention,
+    backpropagation,
+    class_activation,
+    concepts,
+    gradients,
+    perturbation,
+)
+from hooke.methods.attention import AttentionMethod, AttentionRollout, GradientAttention
 from hooke.methods.backpropagation import (
     BackpropagationMethod,
     Deconvolution,
@@ -36,6 +44,7 @@ from hooke.methods.class_activation import (
     LayerCam,
     ScoreCam,
 )
+from hooke.methods.concepts import Concept, ConceptMethod, Tcav
 from hooke.methods.gradients import (
     Conductance,
     GradientMethod,
@@ -65,7 +74,14 @@ from hooke.methods.perturbation import (
 )
 from hooke.v1 import attribution_service_pb2 as pb
 
-Method = GradientMethod | BackpropagationMethod | ClassActivationMethod | PerturbationMethod
+Method = (
+    GradientMethod
+    | BackpropagationMethod
+    | ClassActivationMethod
+    | PerturbationMethod
+    | AttentionMethod
+    | ConceptMethod
+)
 """A method with its parameters; any class of the modules here."""
 
 _FAMILIES: tuple[ModuleType, ...] = (
@@ -73,6 +89,8 @@ _FAMILIES: tuple[ModuleType, ...] = (
     backpropagation,
     class_activation,
     perturbation,
+    attention,
+    concepts,
 )
 
 _KNOWN: dict[str, type[Method]] = {
@@ -89,7 +107,9 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "METHODS",
     "AblationCam",
+    "AttentionRollout",
     "BlurBaseline",
+    "Concept",
     "Conductance",
     "ConstantBaseline",
     "Deconvolution",
@@ -100,6 +120,7 @@ __all__ = [
     "Features",
     "GradCam",
     "GradCamPlusPlus",
+    "GradientAttention",
     "GradientShap",
     "GridFeatures",
     "GuidedBackpropagation",
@@ -125,6 +146,7 @@ __all__ = [
     "SmoothGrad",
     "Sobol",
     "SuperpixelFeatures",
+    "Tcav",
     "UnitFeatures",
     "ZeroBaseline",
 ]

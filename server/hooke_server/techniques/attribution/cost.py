@@ -61,7 +61,11 @@ def attribution_cost(
         for effort, sizes, rows in zip(efforts, answers, asked, strict=True)
     ]
     kept = sum(map(sum, answers))
-    beside = max(held, default=0) + kept
+    more = max(
+        effort.held(model, [model.layer(i) for i in chosen.layers], targets)
+        for chosen, effort in zip(plan.methods, efforts, strict=True)
+    )
+    beside = max(held, default=0) + kept + more
     rows = MAX_BATCH
     if memory is not None:
         rows = min(rows, int((memory * SHARE - beside) // each))

@@ -21,7 +21,7 @@ from hooke_server.techniques.frames import (
     Progress,
     Result,
 )
-from hooke_server.techniques.tables import Column, ColumnType, Rows, Table
+from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
 
 MAX_PICTURES = 1024
 """Pictures of one method at one place; where there would be more, the tensor comes alone."""
@@ -88,8 +88,20 @@ class _Run:
                 case Progress():
                     done, total = self.index, len(self.plan.methods)
                     yield replace(each, message=method.title, items_done=done, total_items=total)
-                case _:
+                case Finding():
+                    yield each
+                case Rows():
+                    yield replace(each, table=replace(each.table, item=self.index))
+                case _ if self._wanted(each):
                     yield replace(each, item=self.index)
+
+    def _wanted(self, frame: Array | Picture | Table) -> bool:
+        match frame:
+            case Array():
+                return self.plan.tensors
+            case Picture():
+                return bool(self.plan.drawings)
+        return True
 
     def _answer(self, answer: Answer) -> Iterator[Frame]:
         if answer.final and self.plan.tensors:

@@ -21,6 +21,7 @@ from hooke_server.techniques.attribution.baselines import check_baselines
 from hooke_server.techniques.frames import Estimate
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import (
+    Obstacle,
     Technique,
     TechniqueFunction,
     TechniqueKind,
@@ -45,6 +46,7 @@ class Effort:
     errors : whether standard errors are sent beside the values.
     keeps_scores : whether all rows' targets are held until the end.
     copies : of an answer, held at once: the sum, what is added to it, what is sent.
+    held : bytes of what else it holds, from the model, the layers and the number of targets.
     """
 
     rows: int | Callable[[Layer, Sequence[int]], int]
@@ -53,6 +55,7 @@ class Effort:
     errors: bool = False
     keeps_scores: bool = False
     copies: int = 4
+    held: Callable[[Model, Sequence[Layer], int], int] = lambda model, layers, targets: 0
 
     def rows_at(self, layer: Layer, shape: Sequence[int]) -> int:
         """Versions of the sample for one place."""
@@ -126,6 +129,7 @@ def method(
     default: Callable[[Model, Sequence[str]], Sequence[str]] = first_input,
     gradients: bool = True,
     check: Callable[..., None] | None = None,
+    target: Obstacle = lambda model, site: "",
     misfit: Callable[..., str] = lambda *_, **__: "",
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a method, named like the function.
@@ -134,6 +138,7 @@ def method(
     ----------
     gradients : whether it needs a model that has them.
     check : (model, field, **parameters), raises for what cannot be asked.
+    target : why what a place says cannot be explained so; empty where it can.
     misfit : (model, layer, **parameters), says why they do not fit a layer.
     """
 
@@ -144,7 +149,9 @@ def method(
                 kind=TechniqueKind.ATTRIBUTION,
                 title=title,
                 source=source,
-                obstacle=lambda model, site: _target_obstacle(model, site, gradients=gradients),
+                obstacle=lambda model, site: (
+                    _target_obstacle(model, site, gradients=gradients) or target(model, site)
+                ),
                 cost=_unasked,
                 check=check or _check,
                 takes_objectives=True,

@@ -1,0 +1,302 @@
+"""Concepts that a client shows: does what speaks for a target point their way?
+
+    v = normal of the plane between examples of a concept and counter-examples, in a layer
+    score = share of the samples where the target grows along v
+
+A classifier with a quadratic penalty is a combination of its examples, so everything is computed
+in the space that they span, and a layer of a million numbers costs no more than one of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.models.layer import Layer
+from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.baselines import prepared
+from hooke_server.techniques.attribution.method import Effort, inner, method
+from hooke_server.techniques.attribution.methods.class_activation import last_maps
+from hooke_server.techniques.attribution.question import Answers, Place, Question
+from hooke_server.techniques.attribution.targets import Target
+from hooke_server.techniques.frames import Array, Progress
+from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
+from hooke_server.techniques.targets import Photograph, Site
+
+LEAST = 4
+"""Pictures of a concept; a third of them is held out."""
+
+SURE = 0.05
+"""A p-value below which, divided by the number of tests, a score is told from random ones."""
+
+TABLE = Table(
+    name="tcav",
+    caption="how often targets grow towards concepts",
+    columns=(
+        Column("concept", ColumnType.TEXT, "Its name."),
+        Column("layer", ColumnType.TEXT, "Where its direction was found."),
+        Column("target", ColumnType.INTEGER, "Which target, counted from 0."),
+        Column("name", ColumnType.TEXT, "What the target is."),
+        Column("score", ColumnType.NUMBER, "Share of samples where the target grows towards it."),
+        Column("random_score", ColumnType.NUMBER, "The same towards random directions."),
+        Column("p_value", ColumnType.NUMBER, "Of the two being alike, by a two-sided t-test."),
+        Column("accuracy", ColumnType.NUMBER, "Of the classifier, for pictures held out."),
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concept:
+    """What some pictures have in common."""
+
+    name: Annotated[str, "What it is called."]
+    images: Annotated[tuple[Photograph, ...], "Pictures that show it, at least 4; best 30 or more."]
+
+
+def _check(
+    model: Model,
+    field: str,
+    *,
+    concepts: tuple[Concept, ...],
+    counter_examples: tuple[Photograph, ...],
+    **_: object,
+) -> None:
+    prepared(model)
+    if len(model.inputs) != 1:
+        message = "concepts are pictures, and this model takes more than one input"
+        raise FailedPreconditionError(Reason.TECHNIQUE_NOT_APPLICABLE, message, field=field)
+    names = [each.name for each in concepts]
+    if not names or len(set(names)) < len(names) or not all(names):
+        raise _invalid("name at least one concept, each by a name of its own", f"{field}.concepts")
+    for index, each in enumerate(concepts):
+        if len(each.images) < LEAST:
+            few = f"{each.name!r} has {len(each.images)} pictures; show at least {LEAST}"
+            raise _invalid(few, f"{field}.concepts[{index}].images")
+    if len(counter_examples) < 2 * LEAST:
+        few = f"show at least {2 * LEAST} pictures of anything else, not {len(counter_examples)}"
+        raise _invalid(few, f"{field}.counter_examples")
+
+
+def _invalid(message: str, field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
+
+
+def _effort(
+    *, concepts: tuple[Concept, ...], counter_examples: tuple[Photograph, ...], **_: object
+) -> Effort:
+    count = sum(len(each.images) for each in concepts) + len(counter_examples)
+
+    def held(model: Model, layers: Sequence[Layer], targets: int) -> int:
+        """What layers say to the pictures, and the space that this spans."""
+        return sum(4 * layer.output.count() * count * 4 for layer in layers)
+
+    return Effort(rows=1 + count, held=held)
+
+
+@method(
+    title="Concept directions (TCAV)",
+    source="Kim, Wattenberg, Gilmer, Cai, Wexler, Viégas, Sayres: Interpretability Beyond Feature "
+    "Attribution: Quantitative Testing with Concept Activation Vectors, ICML 2018, "
+    "https://arxiv.org/abs/1711.11279",
+    effort=_effort,
+    places=inner,
+    default=last_maps,
+    check=_check,
+)
+def tcav(
+    question: Question,
+    *,
+    concepts: Annotated[tuple[Concept, ...], "What is looked for."],
+    counter_examples: Annotated[
+        tuple[Photograph, ...], "Pictures of anything else, at least 8; best twice a concept's."
+    ],
+    runs: Annotated[int, Range(2, 1000), "Random choices of counter-examples."] = 20,
+    pooled: Annotated[
+        bool, "Directions of the units' means over positions, in place of all numbers of the layer."
+    ] = False,
+) -> Answers:
+    """Whether a concept that pictures show speaks for a target: a score in 0..1 and its p-value.
+
+    The score is the share of the samples, which are to be examples of one class, where the target
+    grows towards the concept. It means something where it differs from that of random
+    directions, between counter-examples alone, and where the classifier is accurate. Runs
+    share their pictures, so p-values are rather too small than too large.
+    """
+    seen = yield from _seen(question, [*(e for c in concepts for e in c.images), *counter_examples])
+    gradients = question.inquiry.gradients.gradients
+    yield TABLE
+    for place in question.places:
+        space = _Space.of(place, seen[place.id], gradients[place.id], pooled=pooled)
+        tests = yield from _tests(question, space, concepts, runs)
+        vectors = torch.stack([each.direction for each in tests])
+        yield Array(name="tcav", value=vectors, axes=space.axes, layer=place.id)
+        yield Rows(TABLE, [row for each in tests for row in each.rows(question, place)])
+        yield from _findings(question, place, tests)
+
+
+def _seen(
+    question: Question, pictures: Sequence[Photograph]
+) -> Generator[Progress, None, dict[str, Tensor]]:
+    """What the places say to pictures."""
+    inquiry, steps = question.inquiry, prepared(question.model)
+    layers = [place.id for place in question.places]
+    parts = []
+    for begin in range(0, len(pictures), inquiry.rows):
+        some = pictures[begin : begin + inquiry.rows]
+        shown = torch.stack([steps.decode(each.data, each.field) for each in some])
+        parts.append(inquiry.said_to(layers, [shown.to(inquiry.inputs[0])]))
+        yield Progress(step=begin + len(some), total=len(pictures))
+    return {layer: torch.cat([part[layer] for part in parts]).float() for layer in layers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Space:
+    """What examples span in a layer.
+
+    Attributes
+    ----------
+    examples : their coordinates, [examples, k].
+    gradients : the targets' along each of them, [targets, samples, k].
+    basis : [k, numbers of the layer]
+    """
+
+    examples: np.ndarray
+    gradients: np.ndarray
+    basis: Tensor
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, place: Place, values: Tensor, gradients: Tensor, *, pooled: bool) -> _Space:
+        """The space, where the mean over positions moves as all of them do."""
+        axes = [axis for axis in place.layer.position_axes if pooled]
+        values = values.mean(axes) if axes else values
+        gradients = gradients.sum([axis + 1 for axis in axes]) if axes else gradients
+        left, sizes, basis = torch.linalg.svd(values.flatten(1), full_matrices=False)
+        names = [name for axis, name in enumerate(place.layer.output.axes) if axis not in axes]
+        return cls(
+            examples=(left * sizes / float(sizes[0].clamp(min=1e-12))).double().cpu().numpy(),
+            gradients=(gradients.flatten(2).float() @ basis.T).double().cpu().numpy(),
+            basis=basis,
+            shape=tuple(values.shape[1:]),
+            axes=("concept", *names[1:]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Test:
+    """A concept at a place: scores are [targets] each."""
+
+    concept: str
+    score: np.ndarray
+    random_score: np.ndarray
+    p_value: np.ndarray
+    accuracy: float
+    direction: Tensor
+
+    def rows(self, question: Question, place: Place) -> Iterator[tuple[str | int | float, ...]]:
+        """Of the table."""
+        for number, target in enumerate(question.inquiry.targets):
+            name = _name(target, question.model)
+            numbers = (self.score[number], self.random_score[number], self.p_value[number])
+            found = (*map(float, numbers), self.accuracy)
+            yield self.concept, place.id, number, name, *found
+
+
+def _tests(
+    question: Question, space: _Space, concepts: Sequence[Concept], runs: int
+) -> Generator[Progress, None, list[_Test]]:
+    generator, tests, begin = question.generator(), [], 0
+    others = np.arange(sum(len(each.images) for each in concepts), len(space.examples))
+    for number, concept in enumerate(concepts):
+        theirs = np.arange(begin, begin + len(concept.images))
+        begin += len(theirs)
+        size = min(len(theirs), len(others) // 2)
+        found, random = [], []
+        for run in range(runs):
+            order = others[torch.randperm(len(others), generator=generator).numpy()]
+            random.append(_classified(space, order[size : 2 * size], order[:size], run))
+            found.append(_classified(space, theirs, order[:size], run))
+            yield Progress(step=number * runs + run + 1, total=len(concepts) * runs)
+        tests.append(_test(space, concept.name, found, random))
+    return tests
+
+
+def _classified(
+    space: _Space, theirs: np.ndarray, others: np.ndarray, seed: int
+) -> tuple[np.ndarray, float]:
+    """The direction from others to theirs, of length 1, and the accuracy for those held out."""
+    which = np.concatenate([theirs, others])
+    labels = np.repeat([1, 0], [len(theirs), len(others)])
+    for_training, held_out = train_test_split(
+        np.arange(len(which)), test_size=1 / 3, stratify=labels, random_state=seed
+    )
+    classifier = LogisticRegression(C=100.0, class_weight="balanced", max_iter=10_000)
+    classifier.fit(space.examples[which[for_training]], labels[for_training])
+    accuracy = classifier.score(space.examples[which[held_out]], labels[held_out])
+    vector = classifier.coef_[0]
+    return vector / (np.linalg.norm(vector) or 1.0), float(accuracy)
+
+
+def _test(
+    space: _Space,
+    name: str,
+    found: Sequence[tuple[np.ndarray, float]],
+    random: Sequence[tuple[np.ndarray, float]],
+) -> _Test:
+    scores, by_chance = (
+        np.stack([(space.gradients @ vector > 0).mean(1) for vector, _ in several])
+        for several in (found, random)
+    )
+    mean = torch.from_numpy(np.mean([vector for vector, _ in found], 0)).float()
+    direction = mean.to(space.basis.device) @ space.basis
+    return _Test(
+        concept=name,
+        score=scores.mean(0),
+        random_score=by_chance.mean(0),
+        p_value=np.array([_p_value(*pair) for pair in zip(scores.T, by_chance.T, strict=True)]),
+        accuracy=float(np.mean([accuracy for _, accuracy in found])),
+        direction=(direction / direction.norm().clamp(min=1e-12)).reshape(space.shape),
+    )
+
+
+def _p_value(scores: np.ndarray, by_chance: np.ndarray) -> float:
+    """Welch's t-test; where neither varies there is nothing to test."""
+    if np.ptp(scores) == np.ptp(by_chance) == 0:
+        return float(scores[0] == by_chance[0])
+    # From moments, because scores that are all 1 are no loss of precision.
+    moments = [(each.mean(), each.std(ddof=1), len(each)) for each in (scores, by_chance)]
+    return float(stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue)
+
+
+def _name(target: Target, model: Model) -> str:
+    return "each sample's strongest output" if target.strongest else target.name(model)
+
+
+def _findings(question: Question, place: Place, tests: Sequence[_Test]) -> Iterator[Finding]:
+    """For each target what every concept does, corrected for the number of tests (Bonferroni)."""
+    targets = question.inquiry.targets
+    limit = SURE / (len(tests) * len(targets) * len(question.places))
+    for number, target in enumerate(targets):
+        words = [_words(each, number, limit) for each in tests]
+        text = f"At {place.id}, for {_name(target, question.model)}: {'; '.join(words)}."
+        yield Finding(kind="concepts", text=text, sites=(Site(layer=place.id),))
+
+
+def _words(test: _Test, target: int, limit: float) -> str:
+    score, p_value = test.score[target], test.p_value[target]
+    numbers = f"score {score:.2f}, {test.random_score[target]:.2f} at random, p = {p_value:.2g}"
+    if p_value >= limit:
+        return f"{test.concept!r} cannot be told from a random direction ({numbers})"
+    side = "for" if score > test.random_score[target] else "against"
+    return f"{test.concept!r} speaks {side} it ({numbers}; accuracy {test.accuracy:.2f})"
