@@ -44,7 +44,7 @@ from hooke.methods.class_activation import (
     LayerCam,
     ScoreCam,
 )
-from hooke.methods.concepts import Concept, ConceptMethod, Tcav
+from hooke.methods.concepts import Concept, ConceptMethod, Craft, Tcav
 from hooke.methods.gradients import (
     Conductance,
     GradientMethod,
@@ -112,6 +112,7 @@ __all__ = [
     "Concept",
     "Conductance",
     "ConstantBaseline",
+    "Craft",
     "Deconvolution",
     "DeepLift",
     "EigenCam",

@@ -26,5 +26,14 @@ class Tcav:
     pooled: bool | None = None
 
 
-ConceptMethod = Tcav
+@dataclass(frozen=True, kw_only=True)
+class Craft:
+    """What crops of the samples have in common in a layer, and how much it matters."""
+
+    concepts: int | None = None
+    crop: float | None = None
+    designs: int | None = None
+
+
+ConceptMethod = Tcav | Craft
 """Any of the methods above."""

@@ -156,5 +156,6 @@ def _module_mixed(
     last = slice(-module.embed_dim, None)
     matrix = module.v_proj_weight if module.in_proj_weight is None else module.in_proj_weight[last]
     bias = None if module.in_proj_bias is None else module.in_proj_bias[last]
-    heads = F.linear(value, matrix, bias).unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
+    projected = F.linear(value, matrix, bias)
+    heads = projected.reshape(*projected.shape[:2], module.num_heads, -1).transpose(1, 2)
     return module.out_proj((weights @ heads).transpose(1, 2).flatten(2)), None

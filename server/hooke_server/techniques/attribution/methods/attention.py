@@ -117,7 +117,7 @@ def _speaking(weights: Tensor, gradients: Tensor) -> Tensor:
 
 
 def _parts(batch: int) -> Iterator[Tensor]:
-    return iter(torch.arange(batch).split(SAMPLES))
+    return iter(torch.split(torch.arange(batch), SAMPLES))
 
 
 def _product(steps: Sequence[Tensor]) -> Tensor:
@@ -128,11 +128,11 @@ def _product(steps: Sequence[Tensor]) -> Tensor:
 def _of_patches(question: Question, rolled: Tensor) -> Tensor:
     """[..., tokens, tokens] as what the class token has of each patch, [..., rows, columns]."""
     count = rolled.shape[-1]
-    grid = patch_grid(count, question.model.inputs[0].shape[2:])
-    assert grid is not None, "checked while the request was bound"
+    # That there is one was checked while the request was bound.
+    grid = patch_grid(count, question.model.inputs[0].shape[2:]) or (count, 1)
     first = count - grid[0] * grid[1]
     row = rolled[..., 0, first:] if first else rolled.mean(-2)
-    return row.unflatten(-1, grid)
+    return row.reshape(*row.shape[:-1], *grid)
 
 
 def _answers(question: Question, maps: Tensor) -> Answers:

@@ -1,10 +1,7 @@
-"""Concepts that a client shows: does what speaks for a target point their way?
+"""Concepts that a client shows, and whether what speaks for a target points their way.
 
-    v = normal of the plane between examples of a concept and counter-examples, in a layer
-    score = share of the samples where the target grows along v
-
-A classifier with a quadratic penalty is a combination of its examples, so everything is computed
-in the space that they span, and a layer of a million numbers costs no more than one of a hundred.
+v = normal of the plane between examples of a concept and counter-examples, in a layer
+score = share of the samples where the target grows along v
 """
 
 from __future__ import annotations
@@ -15,15 +12,13 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import prepared
+from hooke_server.techniques.attribution.directions import Space, classified, p_value
 from hooke_server.techniques.attribution.method import Effort, inner, method
 from hooke_server.techniques.attribution.methods.class_activation import last_maps
 from hooke_server.techniques.attribution.question import Answers, Place, Question
@@ -136,7 +131,7 @@ def tcav(
     gradients = question.inquiry.gradients.gradients
     yield TABLE
     for place in question.places:
-        space = _Space.of(place, seen[place.id], gradients[place.id], pooled=pooled)
+        space = Space.of(place, seen[place.id], gradients[place.id], pooled=pooled)
         tests = yield from _tests(question, space, concepts, runs)
         vectors = torch.stack([each.direction for each in tests])
         yield Array(name="tcav", value=vectors, axes=space.axes, layer=place.id)
@@ -160,40 +155,6 @@ def _seen(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Space:
-    """What examples span in a layer.
-
-    Attributes
-    ----------
-    examples : their coordinates, [examples, k].
-    gradients : the targets' along each of them, [targets, samples, k].
-    basis : [k, numbers of the layer]
-    """
-
-    examples: np.ndarray
-    gradients: np.ndarray
-    basis: Tensor
-    shape: tuple[int, ...]
-    axes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, place: Place, values: Tensor, gradients: Tensor, *, pooled: bool) -> _Space:
-        """The space, where the mean over positions moves as all of them do."""
-        axes = [axis for axis in place.layer.position_axes if pooled]
-        values = values.mean(axes) if axes else values
-        gradients = gradients.sum([axis + 1 for axis in axes]) if axes else gradients
-        left, sizes, basis = torch.linalg.svd(values.flatten(1), full_matrices=False)
-        names = [name for axis, name in enumerate(place.layer.output.axes) if axis not in axes]
-        return cls(
-            examples=(left * sizes / float(sizes[0].clamp(min=1e-12))).double().cpu().numpy(),
-            gradients=(gradients.flatten(2).float() @ basis.T).double().cpu().numpy(),
-            basis=basis,
-            shape=tuple(values.shape[1:]),
-            axes=("concept", *names[1:]),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Test:
     """A concept at a place: scores are [targets] each."""
 
@@ -207,14 +168,14 @@ class _Test:
     def rows(self, question: Question, place: Place) -> Iterator[tuple[str | int | float, ...]]:
         """Of the table."""
         for number, target in enumerate(question.inquiry.targets):
-            name = _name(target, question.model)
+            name = target_name(target, question.model)
             numbers = (self.score[number], self.random_score[number], self.p_value[number])
             found = (*map(float, numbers), self.accuracy)
             yield self.concept, place.id, number, name, *found
 
 
 def _tests(
-    question: Question, space: _Space, concepts: Sequence[Concept], runs: int
+    question: Question, space: Space, concepts: Sequence[Concept], runs: int
 ) -> Generator[Progress, None, list[_Test]]:
     generator, tests, begin = question.generator(), [], 0
     others = np.arange(sum(len(each.images) for each in concepts), len(space.examples))
@@ -225,31 +186,15 @@ def _tests(
         found, random = [], []
         for run in range(runs):
             order = others[torch.randperm(len(others), generator=generator).numpy()]
-            random.append(_classified(space, order[size : 2 * size], order[:size], run))
-            found.append(_classified(space, theirs, order[:size], run))
+            random.append(classified(space, order[size : 2 * size], order[:size], run))
+            found.append(classified(space, theirs, order[:size], run))
             yield Progress(step=number * runs + run + 1, total=len(concepts) * runs)
         tests.append(_test(space, concept.name, found, random))
     return tests
 
 
-def _classified(
-    space: _Space, theirs: np.ndarray, others: np.ndarray, seed: int
-) -> tuple[np.ndarray, float]:
-    """The direction from others to theirs, of length 1, and the accuracy for those held out."""
-    which = np.concatenate([theirs, others])
-    labels = np.repeat([1, 0], [len(theirs), len(others)])
-    for_training, held_out = train_test_split(
-        np.arange(len(which)), test_size=1 / 3, stratify=labels, random_state=seed
-    )
-    classifier = LogisticRegression(C=100.0, class_weight="balanced", max_iter=10_000)
-    classifier.fit(space.examples[which[for_training]], labels[for_training])
-    accuracy = classifier.score(space.examples[which[held_out]], labels[held_out])
-    vector = classifier.coef_[0]
-    return vector / (np.linalg.norm(vector) or 1.0), float(accuracy)
-
-
 def _test(
-    space: _Space,
+    space: Space,
     name: str,
     found: Sequence[tuple[np.ndarray, float]],
     random: Sequence[tuple[np.ndarray, float]],
@@ -264,22 +209,14 @@ def _test(
         concept=name,
         score=scores.mean(0),
         random_score=by_chance.mean(0),
-        p_value=np.array([_p_value(*pair) for pair in zip(scores.T, by_chance.T, strict=True)]),
+        p_value=np.array([p_value(*pair) for pair in zip(scores.T, by_chance.T, strict=True)]),
         accuracy=float(np.mean([accuracy for _, accuracy in found])),
         direction=(direction / direction.norm().clamp(min=1e-12)).reshape(space.shape),
     )
 
 
-def _p_value(scores: np.ndarray, by_chance: np.ndarray) -> float:
-    """Welch's t-test; where neither varies there is nothing to test."""
-    if np.ptp(scores) == np.ptp(by_chance) == 0:
-        return float(scores[0] == by_chance[0])
-    # From moments, because scores that are all 1 are no loss of precision.
-    moments = [(each.mean(), each.std(ddof=1), len(each)) for each in (scores, by_chance)]
-    return float(stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue)
-
-
-def _name(target: Target, model: Model) -> str:
+def target_name(target: Target, model: Model) -> str:
+    """Of a target, for all samples."""
     return "each sample's strongest output" if target.strongest else target.name(model)
 
 
@@ -289,7 +226,7 @@ def _findings(question: Question, place: Place, tests: Sequence[_Test]) -> Itera
     limit = SURE / (len(tests) * len(targets) * len(question.places))
     for number, target in enumerate(targets):
         words = [_words(each, number, limit) for each in tests]
-        text = f"At {place.id}, for {_name(target, question.model)}: {'; '.join(words)}."
+        text = f"At {place.id}, for {target_name(target, question.model)}: {'; '.join(words)}."
         yield Finding(kind="concepts", text=text, sites=(Site(layer=place.id),))
 
 
