@@ -24,6 +24,8 @@ def test_every_option():
     given = read_settings(
         [
             *("--address", "unix:/run/hooke.sock", "--demo"),
+            *("--web-address", "[::1]:0", "--web-host", "lab", "--web-host", "lab.example"),
+            *("--web-origin", "http://localhost:5173"),
             *("--model", "a=torchvision:resnet18", "--model", "b=timm:x?checkpoint=f=1.pth"),
             *("--model-root", "/models", "--model-root", "more"),
             *("--allow-admin", "--allow-code", SHA.upper(), "--device", "cuda:1"),
@@ -35,6 +37,9 @@ def test_every_option():
     )
     assert given == Settings(
         address="unix:/run/hooke.sock",
+        web_address="[::1]:0",
+        web_hosts=("lab", "lab.example"),
+        web_origins=("http://localhost:5173",),
         demo=True,
         models=(("a", "torchvision:resnet18"), ("b", "timm:x?checkpoint=f=1.pth")),
         model_roots=(Path("/models"), Path("more")),
@@ -82,6 +87,12 @@ def test_options_win_over_the_environment():
     ("option", "value", "message"),
     [
         ("--address", "localhost", "neither HOST:PORT nor unix:PATH"),
+        ("--web-address", "8080", "neither HOST:PORT nor off"),
+        ("--web-address", "http://localhost:8080", "neither HOST:PORT nor off"),
+        ("--web-address", "::1:8080", "neither HOST:PORT nor off"),
+        ("--web-origin", "localhost:5173", "is no origin"),
+        ("--web-origin", "http://localhost:5173/page", "is no origin"),
+        ("--web-origin", "https://*", "is no origin"),
         ("--model", "resnet", "is not NAME=SOURCE"),
         ("--allow-code", "abc", "is no SHA-256"),
         ("--device", "tpu", "none of auto, cpu, cuda"),
@@ -103,6 +114,13 @@ def test_what_is_wrong_is_said(option, value, message, capsys):
     told = capsys.readouterr().err
     assert message in told
     assert variable in told
+
+
+@pytest.mark.parametrize("off", ["off", "OFF"])
+def test_the_page_can_be_off(off):
+    assert Settings().web_address == "localhost:8080"
+    assert read_settings([f"--web-address={off}"], {}).web_address == ""
+    assert read_settings([], {"HOOKE_WEB_ADDRESS": off}).web_address == ""
 
 
 def test_a_wrong_yes_or_no_is_said(capsys):

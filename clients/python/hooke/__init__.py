@@ -11,8 +11,9 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke import methods
 from hooke.activations import Activations
-from hooke.attributions import At, Attributions
+from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
+from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -53,9 +54,11 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Ablate",
     "Accentuation",
     "ActivationGrid",
     "Activations",
+    "AddDirection",
     "AlreadyExistsError",
     "At",
     "Attributions",
@@ -63,6 +66,7 @@ __all__ = [
     "Caricature",
     "ChannelAttribution",
     "Checkpoint",
+    "Clamp",
     "Client",
     "Column",
     "Comparison",
@@ -70,6 +74,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeepDream",
     "Estimate",
+    "Evidence",
     "FailedPreconditionError",
     "FeatureInversion",
     "FeatureMaps",
@@ -93,8 +98,11 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Region",
+    "Replace",
     "ResourceExhaustedError",
     "Result",
+    "Scale",
     "SemanticDictionary",
     "SpatialAttribution",
     "SpriteSheet",

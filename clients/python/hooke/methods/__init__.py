@@ -13,6 +13,7 @@ from types import ModuleType
 from hooke.methods import (
     attention,
     backpropagation,
+    causal_tracing,
     class_activation,
     concepts,
     gradients,
@@ -34,6 +35,7 @@ from hooke.methods.baselines import (
     NoiseBaseline,
     ZeroBaseline,
 )
+from hooke.methods.causal_tracing import CausalTracing
 from hooke.methods.class_activation import (
     AblationCam,
     ClassActivationMethod,
@@ -81,12 +83,14 @@ Method = (
     | PerturbationMethod
     | AttentionMethod
     | ConceptMethod
+    | CausalTracing
 )
 """A method with its parameters; any class of the modules here."""
 
 _FAMILIES: tuple[ModuleType, ...] = (
     gradients,
     backpropagation,
+    causal_tracing,
     class_activation,
     perturbation,
     attention,
@@ -109,6 +113,7 @@ __all__ = [
     "AblationCam",
     "AttentionRollout",
     "BlurBaseline",
+    "CausalTracing",
     "Concept",
     "Conductance",
     "ConstantBaseline",
