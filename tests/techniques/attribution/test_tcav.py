@@ -92,6 +92,16 @@ def test_what_the_network_uses_is_found_and_what_it_does_not_is_not(colours, poo
     assert "'nothing' cannot be told from a random direction" in words[RED]
 
 
+def test_many_concepts_of_nothing_are_not_told_from_chance(colours):
+    """Not one of twelve, at one in twenty corrected for their number; and not by more runs."""
+    concepts = [{"name": f"n{i}", "images": pictures(12, 100 + i)} for i in range(12)]
+    found = asked(colours, concepts=concepts, runs=60, pooled=True)
+    rows = table(found).values()
+    assert min(row[6] for row in rows) > 0.05 / 24
+    assert sum(row[6] < 0.05 for row in rows) <= 4
+    assert not any("speaks" in each.text for each in found if isinstance(each, Finding))
+
+
 def test_directions_point_to_the_concept(colours):
     """In a layer that keeps colours apart, red's is the direction of the first and fourth unit."""
     [array] = [each for each in asked(colours, pooled=True) if isinstance(each, Array)]

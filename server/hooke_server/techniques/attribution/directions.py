@@ -12,13 +12,9 @@ import numpy as np
 import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from hooke_server.techniques.attribution.question import Place
-
-HELD_OUT = 1 / 3
-"""Of the examples, how many tell a classifier's accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,26 +51,49 @@ class Space:
         )
 
 
-def classified(
-    space: Space, theirs: np.ndarray, others: np.ndarray, seed: int
-) -> tuple[np.ndarray, float]:
-    """The direction from others to theirs, of length 1, and the accuracy for those held out."""
+def classified(space: Space, theirs: np.ndarray, others: np.ndarray) -> LogisticRegression:
+    """A classifier that tells theirs (1) from others (0)."""
     which = np.concatenate([theirs, others])
     labels = np.repeat([1, 0], [len(theirs), len(others)])
-    for_training, held_out = train_test_split(
-        np.arange(len(which)), test_size=HELD_OUT, stratify=labels, random_state=seed
-    )
     classifier = LogisticRegression(C=100.0, class_weight="balanced", max_iter=10_000)
-    classifier.fit(space.examples[which[for_training]], labels[for_training])
-    accuracy = classifier.score(space.examples[which[held_out]], labels[held_out])
-    vector = classifier.coef_[0]
-    return vector / (np.linalg.norm(vector) or 1.0), float(accuracy)
+    return classifier.fit(space.examples[which], labels)
 
 
-def p_value(scores: np.ndarray, by_chance: np.ndarray) -> float:
-    """Welch's t-test; where neither varies there is nothing to test."""
+def direction(classifier: LogisticRegression) -> np.ndarray:
+    """From others to theirs, of length 1."""
+    vector: np.ndarray = classifier.coef_[0]
+    return vector / (np.linalg.norm(vector) or 1.0)
+
+
+def accuracy(
+    classifier: LogisticRegression, space: Space, theirs: np.ndarray, others: np.ndarray
+) -> float:
+    """For examples that it was not made of, the mean of both kinds."""
+    shares = [
+        (classifier.predict(space.examples[which]) == label).mean()
+        for which, label in ((theirs, 1), (others, 0))
+    ]
+    return float(np.mean(shares))
+
+
+def p_value(scores: np.ndarray, by_chance: np.ndarray, overlap: float) -> float:
+    """Welch's t-test for scores of runs that share pictures; of none that vary there is no test.
+
+    Runs that draw `h` of the same `n` pictures agree by `h / n` for no other reason, so the mean
+    of their scores varies not by s^2 / runs but by s^2 (1 / runs + overlap), overlap = h / (n - h),
+    however many there are (the variance of a mean of a finite population, as in the corrected
+    resampled t-test of Nadeau, Bengio, Machine Learning 2003). Random directions need no such
+    term: both of their kinds are drawn alike, so their mean does not depend on the pictures.
+    """
     if np.ptp(scores) == np.ptp(by_chance) == 0:
         return float(scores[0] == by_chance[0])
+    runs = len(scores)
+    inflated = scores.std(ddof=1) * (1 + runs * overlap) ** 0.5
     # From moments, because scores that are all 1 are no loss of precision.
-    moments = [(each.mean(), each.std(ddof=1), len(each)) for each in (scores, by_chance)]
-    return float(stats.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue)
+    return float(
+        stats.ttest_ind_from_stats(
+            *(scores.mean(), inflated, runs),
+            *(by_chance.mean(), by_chance.std(ddof=1), runs),
+            equal_var=False,
+        ).pvalue
+    )

@@ -259,9 +259,8 @@ class _Found:
 
     def finding(self, question: Question, place: Place, values: Tensor) -> Finding:
         """How good the factorization is, and what matters most."""
-        rest = float(
-            (self.shares @ self.directions - values).norm() / values.norm().clamp(min=1e-12)
-        )
+        rest = (self.shares @ self.directions - values).square().sum()
+        told = 1 - float(rest / values.square().sum().clamp(min=1e-12))
         cut = float(F.relu(-place.value.float()).sum() / place.value.float().abs().sum())
         most = [
             f"for {target_name(target, question.model)} concept {int(each.argmax())} matters most"
@@ -269,8 +268,8 @@ class _Found:
             for target, each in zip(question.inquiry.targets, self.importance.mean(1), strict=True)
         ]
         text = (
-            f"{len(self.directions)} concepts leave {rest:.0%} of what {place.id} says to the"
-            f" samples; {'; '.join(most)}."
+            f"{len(self.directions)} concepts make up {told:.0%} of what {place.id} says to the"
+            f" samples, by its squares; {'; '.join(most)}."
         )
         if cut > 0.01:
             text += (

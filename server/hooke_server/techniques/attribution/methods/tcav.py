@@ -18,7 +18,13 @@ from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, R
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import prepared
-from hooke_server.techniques.attribution.directions import Space, classified, p_value
+from hooke_server.techniques.attribution.directions import (
+    Space,
+    accuracy,
+    classified,
+    direction,
+    p_value,
+)
 from hooke_server.techniques.attribution.method import Effort, inner, method
 from hooke_server.techniques.attribution.methods.class_activation import last_maps
 from hooke_server.techniques.attribution.question import Answers, Place, Question
@@ -29,7 +35,7 @@ from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Ta
 from hooke_server.techniques.targets import Photograph, Site
 
 LEAST = 4
-"""Pictures of a concept; a third of them is held out."""
+"""Pictures of a concept; half of them are held out in each run."""
 
 SURE = 0.05
 """A p-value below which, divided by the number of tests, a score is told from random ones."""
@@ -115,7 +121,7 @@ def tcav(
     counter_examples: Annotated[
         tuple[Photograph, ...], "Pictures of anything else, at least 8; best twice a concept's."
     ],
-    runs: Annotated[int, Range(2, 1000), "Random choices of counter-examples."] = 20,
+    runs: Annotated[int, Range(2, 1000), "Random choices of pictures to train on."] = 20,
     pooled: Annotated[
         bool, "Directions of the units' means over positions, in place of all numbers of the layer."
     ] = False,
@@ -124,8 +130,8 @@ def tcav(
 
     The score is the share of the samples, which are to be examples of one class, where the target
     grows towards the concept. It means something where it differs from that of random
-    directions, between counter-examples alone, and where the classifier is accurate. Runs
-    share their pictures, so p-values are rather too small than too large.
+    directions, between counter-examples alone, and where the classifier is accurate. Each run draws
+    half of the concept's pictures; the p-value takes into account that runs share them.
     """
     seen = yield from _seen(question, [*(e for c in concepts for e in c.images), *counter_examples])
     gradients = question.inquiry.gradients.gradients
@@ -177,41 +183,56 @@ class _Test:
 def _tests(
     question: Question, space: Space, concepts: Sequence[Concept], runs: int
 ) -> Generator[Progress, None, list[_Test]]:
+    """Each run trains on half of a concept's pictures, and is judged by the other half."""
     generator, tests, begin = question.generator(), [], 0
     others = np.arange(sum(len(each.images) for each in concepts), len(space.examples))
     for number, concept in enumerate(concepts):
         theirs = np.arange(begin, begin + len(concept.images))
         begin += len(theirs)
-        size = min(len(theirs), len(others) // 2)
-        found, random = [], []
+        size = min(len(theirs), len(others)) // 2
+        found, random, accuracies = [], [], []
         for run in range(runs):
-            order = others[torch.randperm(len(others), generator=generator).numpy()]
-            random.append(classified(space, order[size : 2 * size], order[:size], run))
-            found.append(classified(space, theirs, order[:size], run))
+            mine, rest = _drawn(theirs, size, generator)
+            one, other = _drawn(others, size, generator)
+            classifier = classified(space, mine, one)
+            accuracies.append(accuracy(classifier, space, rest, other))
+            found.append(direction(classifier))
+            random.append(direction(classified(space, other[:size], one)))
             yield Progress(step=number * runs + run + 1, total=len(concepts) * runs)
-        tests.append(_test(space, concept.name, found, random))
+        overlap = size / (len(theirs) - size)
+        tests.append(_test(space, concept.name, (found, random), overlap, np.mean(accuracies)))
     return tests
+
+
+def _drawn(
+    which: np.ndarray, size: int, generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """So many at random, and the others."""
+    order = which[torch.randperm(len(which), generator=generator).numpy()]
+    return order[:size], order[size:]
 
 
 def _test(
     space: Space,
     name: str,
-    found: Sequence[tuple[np.ndarray, float]],
-    random: Sequence[tuple[np.ndarray, float]],
+    directions: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    overlap: float,
+    accurate: np.floating,
 ) -> _Test:
+    """Of a concept's directions and random ones."""
     scores, by_chance = (
-        np.stack([(space.gradients @ vector > 0).mean(1) for vector, _ in several])
-        for several in (found, random)
+        np.stack([(space.gradients @ vector > 0).mean(1) for vector in several])
+        for several in directions
     )
-    mean = torch.from_numpy(np.mean([vector for vector, _ in found], 0)).float()
-    direction = mean.to(space.basis.device) @ space.basis
+    mean = torch.from_numpy(np.mean(directions[0], 0)).float().to(space.basis.device) @ space.basis
+    pairs = zip(scores.T, by_chance.T, strict=True)
     return _Test(
         concept=name,
         score=scores.mean(0),
         random_score=by_chance.mean(0),
-        p_value=np.array([p_value(*pair) for pair in zip(scores.T, by_chance.T, strict=True)]),
-        accuracy=float(np.mean([accuracy for _, accuracy in found])),
-        direction=(direction / direction.norm().clamp(min=1e-12)).reshape(space.shape),
+        p_value=np.array([p_value(*pair, overlap) for pair in pairs]),
+        accuracy=float(accurate),
+        direction=(mean / mean.norm().clamp(min=1e-12)).reshape(space.shape),
     )
 
 
