@@ -13,8 +13,10 @@ from hooke import methods
 from hooke.activations import Activations
 from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
+from hooke.comparison import Compared
 from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
+    AbortedError,
     AlreadyExistsError,
     CancelledError,
     DataLossError,
@@ -55,6 +57,7 @@ from hooke.visualization import SpriteSheet
 
 __all__ = [
     "Ablate",
+    "AbortedError",
     "Accentuation",
     "ActivationGrid",
     "Activations",
@@ -69,6 +72,7 @@ __all__ = [
     "Clamp",
     "Client",
     "Column",
+    "Compared",
     "Comparison",
     "DataLossError",
     "DeadlineExceededError",

@@ -45,8 +45,9 @@ class Effort:
     shared : whether one such pass serves all places and methods that share it.
     errors : whether standard errors are sent beside the values.
     keeps_scores : whether all rows' targets are held until the end.
+    scratch : other bytes that it holds at a place, from its layer and its value's shape.
     copies : of an answer, held at once: the sum, what is added to it, what is sent.
-    held : bytes of what else it holds, from the model, the layers and the number of targets.
+    beside : bytes of what it holds of other layers, from the model and the number of targets.
     """
 
     rows: int | Callable[[Layer, Sequence[int]], int]
@@ -54,8 +55,9 @@ class Effort:
     shared: bool = False
     errors: bool = False
     keeps_scores: bool = False
+    scratch: Callable[[Layer, Sequence[int]], int] = lambda *_: 0
     copies: int = 4
-    held: Callable[[Model, Sequence[Layer], int], int] = lambda model, layers, targets: 0
+    beside: Callable[[Model, int], int] = lambda *_: 0
 
     def rows_at(self, layer: Layer, shape: Sequence[int]) -> int:
         """Versions of the sample for one place."""

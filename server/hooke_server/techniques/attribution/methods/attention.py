@@ -40,7 +40,7 @@ def _picture(model: Model, layer: Layer) -> str:
     return anywhere(model, layer)
 
 
-def _held(model: Model, layers: Sequence[Layer], targets: int) -> int:
+def _weights(model: Model, targets: int) -> int:
     """The weights of all attentions, their gradients, and what is multiplied of them."""
     found = [each for each in model.layers.values() if is_attention(each)]
     each = sum(_heads(layer) * (tokens(model, layer) or 0) ** 2 for layer in found)
@@ -57,7 +57,7 @@ def _heads(layer: Layer) -> int:
     title="Attention rollout",
     source="Abnar, Zuidema: Quantifying Attention Flow in Transformers, ACL 2020, "
     "https://arxiv.org/abs/2005.00928",
-    effort=lambda **_: Effort(rows=1, gradients=False, held=_held),
+    effort=lambda **_: Effort(rows=1, gradients=False, beside=_weights),
     places=_picture,
     target=attention_obstacle,
 )
@@ -89,7 +89,7 @@ def _mean_of_heads(weights: Tensor) -> Tensor:
     title="Gradient-weighted attention",
     source="Chefer, Gur, Wolf: Generic Attention-model Explainability for Interpreting Bi-Modal "
     "and Encoder-Decoder Transformers, ICCV 2021, https://arxiv.org/abs/2103.15679",
-    effort=lambda **_: Effort(rows=1, held=_held),
+    effort=lambda **_: Effort(rows=1, beside=_weights),
     places=_picture,
     target=attention_obstacle,
 )

@@ -6,6 +6,7 @@ score = share of the samples where the target grows along v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -97,11 +98,11 @@ def _effort(
 ) -> Effort:
     count = sum(len(each.images) for each in concepts) + len(counter_examples)
 
-    def held(model: Model, layers: Sequence[Layer], targets: int) -> int:
-        """What layers say to the pictures, and the space that this spans."""
-        return sum(4 * layer.output.count() * count * 4 for layer in layers)
+    def scratch(layer: Layer, shape: Sequence[int]) -> int:
+        """What a layer says to the pictures, and the space that this spans."""
+        return 4 * 4 * count * math.prod(shape[1:])
 
-    return Effort(rows=1 + count, held=held)
+    return Effort(rows=1 + count, scratch=scratch)
 
 
 @method(
