@@ -16,7 +16,9 @@ from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.loaders import LoadContext, load_model
 from hooke_server.models.sources import Roots
 from hooke_server.techniques.attribution.attention import explicit_attention, patch_grid
+from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.tables import Rows
 
 EXACT = 1e-5
 LAYERS = 3
@@ -229,3 +231,17 @@ def test_the_grid_of_patches():
     assert patch_grid(51, (160, 80)) == (10, 5)
     assert patch_grid(7, (224, 224)) == (2, 2)
     assert patch_grid(1, (160, 90)) is None
+
+
+def test_its_map_can_be_put_to_the_test(vit, pictures):
+    """Measures take positions away; a patch stands for its pixels."""
+    model, _ = vit
+    evidence = Evidence(
+        measures=(EvidenceMeasure.DELETION, EvidenceMeasure.MAX_SENSITIVITY), steps=4
+    )
+    given = [unit(model, 3)]
+    found = frames(model, pictures[:1], "gradient_attention", given, evidence=evidence)
+    rows = [row for each in found if isinstance(each, Rows) for row in each.rows]
+    measured = {row[4]: row[5] for row in rows if row[0] == "gradient_attention"}
+    assert measured.keys() == {"deletion", "max_sensitivity"}
+    assert all(np.isfinite(value) for value in measured.values())
