@@ -18,7 +18,7 @@ def _server_process(*arguments):
     hooke = Path(sys.executable).with_name("hooke")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("HOOKE_ADDRESS", None)
-    command = [hooke, "serve", *arguments, "--address", "localhost:0"]
+    command = [hooke, "serve", "--web-address", "off", *arguments, "--address", "localhost:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             told = next((found for line in process.stdout if (found := ADDRESS.search(line))), None)

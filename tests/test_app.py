@@ -17,6 +17,7 @@ from hooke_server.models.loaders.live import load_live
 from hooke_server.settings import Settings
 
 READY = "hooke.v1.ModelService"
+DEFAULTS = {"address": "127.0.0.1:0", "web_address": "", "drain_seconds": 0}
 
 
 class Shelf:
@@ -43,7 +44,7 @@ def shelf(monkeypatch):
 
 @contextlib.asynccontextmanager
 async def running(**settings):
-    app = App(Settings(**{"address": "127.0.0.1:0", "drain_seconds": 0, **settings}))
+    app = App(Settings(**(DEFAULTS | settings)))
     await app.start()
     try:
         async with grpc.aio.insecure_channel(app.address) as channel:
@@ -101,7 +102,7 @@ async def test_a_server_without_models_is_ready_at_once():
 
 async def test_an_address_is_taken_once():
     async with running() as (app, _):
-        other = App(Settings(address=app.address))
+        other = App(Settings(**(DEFAULTS | {"address": app.address})))
         with pytest.raises(OSError, match=f"cannot listen on {app.address}: it is taken"):
             await other.start()
 

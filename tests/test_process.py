@@ -18,7 +18,8 @@ from torch import nn
 
 import hooke
 
-COMMAND = [sys.executable, "-m", "hooke_server", "--address", "localhost:0"]
+COMMAND = [sys.executable, "-m", "hooke_server", "--web-address", "localhost:0"]
+COMMAND += ["--address", "localhost:0"]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,7 @@ def ends(started):
 def test_a_file_under_a_root_is_served_and_each_call_is_logged(root):
     with process("--model-root", root, "--log-format", "json") as started:
         assert started.models == "small-net"
+        assert re.fullmatch(r"Page: http://localhost:\d+/\n", read(started))
         assert f"hooke models --address {started.address}" in read(started)
         with hooke.connect(started.address) as client:
             assert client.model("small-net").state == "UNLOADED"

@@ -24,6 +24,8 @@ def test_every_option():
     given = read_settings(
         [
             *("--address", "unix:/run/hooke.sock", "--demo"),
+            *("--web-address", "[::1]:0", "--web-host", "lab", "--web-host", "lab.example"),
+            *("--web-origin", "http://localhost:5173"),
             *("--model", "a=torchvision:resnet18", "--model", "b=timm:x?checkpoint=f=1.pth"),
             *("--model-root", "/models", "--model-root", "more"),
             *("--allow-admin", "--allow-code", SHA.upper(), "--device", "cuda:1"),
@@ -35,6 +37,9 @@ def test_every_option():
     )
     assert given == Settings(
         address="unix:/run/hooke.sock",
+        web_address="[::1]:0",
+        web_hosts=("lab", "lab.example"),
+        web_origins=("http://localhost:5173",),
         demo=True,
         models=(("a", "torchvision:resnet18"), ("b", "timm:x?checkpoint=f=1.pth")),
         model_roots=(Path("/models"), Path("more")),

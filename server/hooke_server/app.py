@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import grpc
 import torch
 
 from hooke_server.engine.batching import Batcher
@@ -18,10 +16,11 @@ from hooke_server.engine.worker import Worker
 from hooke_server.errors import HookeError, InvalidArgumentError, Reason
 from hooke_server.models.loaders import LoadContext, load_model
 from hooke_server.models.sources import Roots
+from hooke_server.ports import Ports, Web
 from hooke_server.rpc.health import HealthService
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import check_model_id
-from hooke_server.rpc.server import SERVICES, build_server
+from hooke_server.rpc.services import build_services, health_service
 from hooke_server.settings import Settings
 
 
@@ -32,10 +31,12 @@ class App:
     ----------
     catalog : its models; those named in the settings are known at once.
     address : where it listens, with the real port; empty before `start`.
+    page : the address of its page, where it has one; empty before `start`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.address = ""
+        self.page = ""
         self._settings = settings
         self._named = ((("demo", "demo:"),) if settings.demo else ()) + settings.models
         roots = Roots(map(check_root, settings.model_roots))
@@ -61,43 +62,54 @@ class App:
         those models is ready or has failed.
         """
         settings = self._settings
-        self._server = build_server(
+        limits = Limits(
+            message_bytes=settings.max_message_bytes,
+            calls=settings.max_concurrent_rpcs,
+            input_bytes=settings.max_input_bytes,
+        )
+        services = build_services(
             catalog=self.catalog,
             worker=self._worker,
             batcher=Batcher(self._worker),
-            health=self._health,
             allow_admin=settings.allow_admin,
-            limits=Limits(
-                message_bytes=settings.max_message_bytes,
-                calls=settings.max_concurrent_rpcs,
-                input_bytes=settings.max_input_bytes,
+            limits=limits,
+        )
+        names = [service.name for service in services]
+        for name in names:
+            self._health.set(name, serving=False)
+        self.catalog.on_change(self._tell_health)
+        self._ports = Ports(
+            (*services, health_service(self._health)),
+            limits,
+            address=settings.address,
+            web=Web(
+                address=settings.web_address,
+                hosts=settings.web_hosts,
+                origins=settings.web_origins,
             ),
         )
-        for service in SERVICES:
-            self._health.set(service, serving=False)
-        self.catalog.on_change(self._tell_health)
-        self.address = listen(self._server, settings.address)
-        await self._server.start()
-        self._loading = asyncio.create_task(self._load_named())
+        await self._ports.start()
+        self.address, self.page = self._ports.address, self._ports.page
+        self._loading = asyncio.create_task(self._load_named(names))
 
     async def stop(self) -> None:
         """Say that nothing serves, let calls end for as long as the settings say, then stop."""
         self._health.end()
         self._loading.cancel()
-        await self._server.stop(self._settings.drain_seconds)
+        await self._ports.stop(self._settings.drain_seconds)
         self.catalog.close()
         await self._worker.close()
 
     def _tell_health(self, entry: Entry) -> None:
         self._health.set(entry.name, serving=entry.state is ModelState.READY)
 
-    async def _load_named(self) -> None:
+    async def _load_named(self, services: Iterable[str]) -> None:
         for name, source in self._named:
             try:
                 await self.catalog.load(name, source)
             except HookeError:  # told by the model's state, and in the log
                 continue
-        for service in SERVICES:
+        for service in services:
             self._health.set(service, serving=True)
 
 
@@ -132,21 +144,3 @@ def find_device(name: str) -> torch.device:
         message = f"there is no device {name}: torch finds {found} GPUs"
         raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="--device")
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
-
-
-def listen(server: grpc.aio.Server, address: str) -> str:
-    """Bind the server; the address with the real port. OSError if that cannot be had."""
-    problem = "it is taken, or not this machine's; choose another, such as localhost:0"
-    if address.startswith("unix:") and _answers(address.removeprefix("unix:")):
-        # grpc would take the socket from the server that has it.
-        raise OSError(f"cannot listen on {address}: {problem}")
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError:
-        raise OSError(f"cannot listen on {address}: {problem}") from None
-    return re.sub(r":0$", f":{port}", address)
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(path) == 0

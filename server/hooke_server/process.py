@@ -16,6 +16,7 @@ from hooke_server.app import App
 from hooke_server.errors import HookeError
 from hooke_server.logs import configure_logging
 from hooke_server.loops import new_event_loop
+from hooke_server.ports import web_missing
 from hooke_server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -87,4 +88,16 @@ def _greeting(app: App, settings: Settings) -> str:
     names = [entry.name for entry in app.catalog.entries()]
     known = ", ".join(names) or "none yet; add some with --demo, --model or --model-root"
     here = app.address
-    return f"Hooke listens on {here}; models: {known}\nTry: hooke models --address {here}"
+    return (
+        f"Hooke listens on {here}; models: {known}\n"
+        f"{_page(app, settings)}\n"
+        f"Try: hooke models --address {here}"
+    )
+
+
+def _page(app: App, settings: Settings) -> str:
+    if app.page:
+        return f"Page: {app.page}"
+    if not settings.web_address:
+        return "Page: none, since --web-address is off"
+    return f"Page: none, since {', '.join(web_missing())} is missing: pip install 'hooke[web]'"

@@ -26,6 +26,22 @@ def address(text: str) -> str:
     return text
 
 
+def web_address(text: str) -> str:
+    """`HOST:PORT`, or nothing for `off`."""
+    if text.lower() == "off":
+        return ""
+    if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^/:\[\]]+):\d{1,5}", text):
+        raise ValueError(f"{text!r} is neither HOST:PORT nor off")
+    return text
+
+
+def origin(text: str) -> str:
+    """`http://HOST:PORT`, as a browser names where a page comes from."""
+    if not re.fullmatch(r"https?://[^/*]+", text):
+        raise ValueError(f"{text!r} is no origin; write http://localhost:5173, without a path")
+    return text
+
+
 def size(text: str) -> int:
     """Bytes in `8GiB`, `512 MiB` or `1000000`."""
     match = re.fullmatch(r"(\d+) *([A-Z]*)", text.strip().upper())
@@ -94,6 +110,27 @@ class Settings:
         address,
         "localhost:50051",
         "where to listen; port 0 takes a free one, unix:PATH a socket in the file system",
+    )
+    web_address: str = _option(
+        "--web-address",
+        "HOST:PORT",
+        web_address,
+        "localhost:8080",
+        "where the page and plain HTTP calls are; port 0 takes a free one, off has none",
+    )
+    web_hosts: tuple[str, ...] = _option(
+        "--web-host",
+        "NAME",
+        str,
+        (),
+        "a further name under which browsers reach the page (can be repeated)",
+    )
+    web_origins: tuple[str, ...] = _option(
+        "--web-origin",
+        "URL",
+        origin,
+        (),
+        "another page that may call, such as http://localhost:5173 (can be repeated)",
     )
     demo: bool = _option(
         "--demo", "", bool, False, "add EfficientNet-Lite0, trained on ImageNet, as 'demo'"

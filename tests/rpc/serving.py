@@ -23,7 +23,10 @@ from hooke_server.errors import NotFoundError, Reason
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import trace_module
+from hooke_server.rpc.calls import Calls
+from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.server import build_server
+from hooke_server.rpc.services import build_services, health_service
 
 
 class Residual(nn.Module):
@@ -86,7 +89,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(models, *, load=None, memory=None, **settings):
+async def serving(models, *, load=None, memory=None, limits=None, **settings):
     def unknown(source):
         raise NotFoundError(Reason.SOURCE_NOT_FOUND, f"no source {source!r}", source=source)
 
@@ -94,13 +97,12 @@ async def serving(models, *, load=None, memory=None, **settings):
     catalog = Catalog(load or unknown, memory_budget=None)
     for name, model in models.items():
         catalog.adopt(name, model)
-    server = build_server(
-        catalog=catalog,
-        worker=worker,
-        batcher=Batcher(worker),
-        health=health_aio.HealthServicer(),
-        **settings,
+    limits = limits or Limits()
+    services = build_services(
+        catalog=catalog, worker=worker, batcher=Batcher(worker), limits=limits, **settings
     )
+    health = health_service(health_aio.HealthServicer())
+    server = build_server((*services, health), Calls(limits.calls), limits)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

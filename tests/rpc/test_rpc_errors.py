@@ -19,6 +19,7 @@ from hooke.v1 import (
 )
 from hooke_server import errors
 from hooke_server.errors import HookeError, Reason
+from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.errors import CODES, to_status
 from hooke_server.rpc.interceptors import Edge
 
@@ -82,7 +83,7 @@ class Failing(
 @pytest.fixture
 async def failing():
     servicer = Failing()
-    server = grpc.aio.server(interceptors=[Edge(max_calls=2)])
+    server = grpc.aio.server(interceptors=[Edge(Calls(2))])
     technique_service_pb2_grpc.add_TechniqueServiceServicer_to_server(servicer, server)
     activation_service_pb2_grpc.add_ActivationServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")

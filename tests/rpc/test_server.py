@@ -10,21 +10,18 @@ from serving import ended, serving
 
 from hooke.v1 import location_pb2, model_service_pb2, visualization_service_pb2
 from hooke_server.rpc.limits import Limits
-from hooke_server.rpc.server import SERVICES
+
+SERVICES = {
+    "hooke.v1.ModelService",
+    "hooke.v1.ActivationService",
+    "hooke.v1.TechniqueService",
+    "hooke.v1.VisualizationService",
+}
 
 VISUALIZE = visualization_service_pb2.VisualizeRequest(
     items=[{"location": location_pb2.Location(layer="models/net", unit=0)}],
     feature_visualization={"ascent": {"steps": 4096, "size": 16}},
 )
-
-
-def test_services():
-    assert set(SERVICES) == {
-        "hooke.v1.ModelService",
-        "hooke.v1.ActivationService",
-        "hooke.v1.TechniqueService",
-        "hooke.v1.VisualizationService",
-    }
 
 
 async def test_a_message_over_the_limit_is_refused_and_the_server_goes_on(edge):
