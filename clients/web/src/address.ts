@@ -32,7 +32,10 @@ export function withQuery(changes: Record<string, string | undefined>): string {
 }
 
 /** The present path with nothing of the query but these names, and then changed. */
-export function withOnly(kept: readonly string[], changes: Record<string, string | undefined>): string {
+export function withOnly(
+  kept: readonly string[],
+  changes: Record<string, string | undefined>,
+): string {
   const rest = [...query.value.keys()].filter((name) => !kept.includes(name));
   return withQuery({ ...Object.fromEntries(rest.map((name) => [name, undefined])), ...changes });
 }

@@ -8,6 +8,7 @@ export function askForLayout(question: Question, stopped: AbortSignal): Promise<
   return new Promise<Layout>((resolve, reject) => {
     worker.onmessage = ({ data }: MessageEvent<Layout>) => resolve(data);
     worker.onerror = () => reject(new Error("the graph could not be laid out"));
+    worker.postMessage(question);
     stopped.addEventListener("abort", () => reject(new DOMException("outdated", "AbortError")));
   }).finally(() => worker.terminate());
 }

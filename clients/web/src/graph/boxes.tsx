@@ -1,5 +1,6 @@
 /** What a graph is drawn of. */
 
+import type { Layer } from "../gen/hooke/v1/model_service_pb";
 import { shape } from "../parts/numbers";
 import { familyOf } from "../parts/ops";
 import { pathOf } from "../server/names";
@@ -31,14 +32,20 @@ export function BoxView({ node, layout, toggle, model }: Drawn & { model: string
         <rect class="box-front" width={width} height={height} rx="7" />
         <rect class="box-family" width="3" height={height - 20} x="9" y="10" rx="1.5" />
         <text x="20" y="20" class="box-name">
-          {cut(name, 19)}
+          {cut(name, 22)}
         </text>
         <text x="20" y="36" class="box-facts">
-          {cut(`${layer.op} · ${shape(layer.output?.shape ?? [])}`, 27)}
+          {facts(layer)}
         </text>
       </a>
       {closed && (
-        <Toggle x={width - 16} y={15} label={`Open ${layer.id}`} sign="+" toggle={() => toggle(layer.id)} />
+        <Toggle
+          x={width - 16}
+          y={15}
+          label={`Open ${layer.id}`}
+          sign="+"
+          toggle={() => toggle(layer.id)}
+        />
       )}
     </g>
   );
@@ -76,7 +83,10 @@ export function LineView({ points }: { points: readonly { x: number; y: number }
   return (
     <g class="line">
       <path d={path} />
-      <path class="line-end" d={`M${last.x - 4},${last.y - 6}L${last.x},${last.y}L${last.x + 4},${last.y - 6}`} />
+      <path
+        class="line-end"
+        d={`M${last.x - 4},${last.y - 6}L${last.x},${last.y}L${last.x + 4},${last.y - 6}`}
+      />
     </g>
   );
 }
@@ -89,14 +99,26 @@ function Toggle(props: { x: number; y: number; label: string; sign: string; togg
     props.toggle();
   };
   return (
-    // biome-ignore lint/a11y/useSemanticElements: there are no HTML buttons inside SVG
-    <g class="toggle" role="button" tabIndex={0} aria-label={props.label} onClick={props.toggle} onKeyDown={key}>
+    <g
+      class="toggle"
+      role="button"
+      tabIndex={0}
+      aria-label={props.label}
+      onClick={props.toggle}
+      onKeyDown={key}
+    >
       <circle cx={props.x} cy={props.y} r="9" />
       <text x={props.x} y={props.y + 4}>
         {props.sign}
       </text>
     </g>
   );
+}
+
+/** Operation and shape; of the two the operation is cut. */
+function facts(layer: Layer): string {
+  const size = shape(layer.output?.shape ?? []);
+  return `${cut(layer.op, Math.max(6, 31 - size.length))} · ${size}`;
 }
 
 const cut = (text: string, most: number): string =>

@@ -61,25 +61,23 @@ export function collapse(layers: readonly Layer[], open: ReadonlySet<string>): C
   };
 }
 
-/** Modules to open at first: from the outside in, as long as no more boxes are seen than that. */
-export function openAtFirst(layers: readonly Layer[], most = 24): Set<string> {
+/**
+ * Modules to open at first: level by level from the outside, as long as no more boxes are seen than
+ * that. What multiplies nothing stays closed.
+ */
+export function openAtFirst(layers: readonly Layer[], most = 28): Set<string> {
   const open = new Set<string>();
-  const children = Map.groupBy(layers, ({ parentId }) => parentId);
-  let boxes = children.get("")?.length ?? 0;
-  const candidates = (parents: readonly Layer[]): Layer[] =>
-    parents.filter(({ kind }) => kind === LayerKind.BLOCK);
-  for (let level = candidates(children.get("") ?? []); level.length > 0; ) {
-    // The module with the most inside first: it is the one worth looking into.
-    level.sort((one, other) => Number(other.macs - one.macs));
-    const next: Layer[] = [];
-    for (const module of level) {
-      const inside = children.get(module.id) ?? [];
-      if (boxes - 1 + inside.length > most) continue;
-      boxes += inside.length - 1;
-      open.add(module.id);
-      next.push(...candidates(inside));
-    }
-    level = next;
+  const inside = Map.groupBy(layers, ({ parentId }) => parentId);
+  const modules = (all: readonly Layer[]) =>
+    all.filter(({ kind, macs }) => kind === LayerKind.BLOCK && macs > 0n);
+  let boxes = inside.get("")?.length ?? 0;
+  let level = modules(inside.get("") ?? []);
+  while (level.length > 0) {
+    const next = level.flatMap(({ id }) => inside.get(id) ?? []);
+    boxes += next.length - level.length;
+    if (boxes > most) break;
+    for (const { id } of level) open.add(id);
+    level = modules(next);
   }
   return open;
 }

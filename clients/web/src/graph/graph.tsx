@@ -10,7 +10,7 @@ import { type Collapsed, collapse, openAtFirst } from "./collapse";
 import type { Layout } from "./layout";
 import { fitted, usePanZoom } from "./pan_zoom";
 
-const BOX = { width: 176, height: 46 };
+const BOX = { width: 212, height: 46 };
 
 /** A window on the graph. Which modules are open stands in the address. */
 export function Graph({ model, layers }: { model: string; layers: readonly Layer[] }) {
@@ -23,9 +23,9 @@ export function Graph({ model, layers }: { model: string; layers: readonly Layer
   const { ref, window, zoom, onKeyDown } = usePanZoom();
   const fit = () => {
     const view = ref.current;
-    if (view && layout) window.value = fitted(layout, { width: view.clientWidth, height: view.clientHeight });
+    if (view && layout)
+      window.value = fitted(layout, { width: view.clientWidth, height: view.clientHeight });
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only the first layout is fitted
   useEffect(fit, [layout === undefined]);
   const toggle = (id: string) => {
     const open = new Set(graph.open);
@@ -39,7 +39,11 @@ export function Graph({ model, layers }: { model: string; layers: readonly Layer
       <div class="graph-view" ref={ref} onKeyDown={onKeyDown}>
         {layout === undefined && <Waiting what="The graph" />}
         {layout && (
-          <svg role="group" aria-label={`Graph of ${model}`} onDragStart={(event) => event.preventDefault()}>
+          <svg
+            role="group"
+            aria-label={`Graph of ${model}`}
+            onDragStart={(event) => event.preventDefault()}
+          >
             <g transform={`scale(${scale}) translate(${-x} ${-y})`}>
               {graph.collapsed.frames.map((frame) => (
                 <FrameView key={frame.layer.id} node={frame} layout={layout} toggle={toggle} />
@@ -48,7 +52,13 @@ export function Graph({ model, layers }: { model: string; layers: readonly Layer
                 <LineView key={`${edge.from} ${edge.to}`} points={points} />
               ))}
               {graph.collapsed.nodes.map((node) => (
-                <BoxView key={node.layer.id} model={model} node={node} layout={layout} toggle={toggle} />
+                <BoxView
+                  key={node.layer.id}
+                  model={model}
+                  node={node}
+                  layout={layout}
+                  toggle={toggle}
+                />
               ))}
             </g>
           </svg>

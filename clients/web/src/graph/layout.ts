@@ -30,17 +30,28 @@ export interface Layout {
   readonly width: number;
   readonly height: number;
   readonly boxes: Readonly<Record<string, Placed>>;
-  readonly lines: readonly { readonly edge: Edge; readonly points: readonly { x: number; y: number }[] }[];
+  readonly lines: readonly {
+    readonly edge: Edge;
+    readonly points: readonly { x: number; y: number }[];
+  }[];
 }
 
 /** From top to bottom, as data flows. */
 export function layOut({ boxes, frames, edges }: Question): Layout {
   const graph = new dagre.graphlib.Graph({ compound: true, multigraph: false });
-  graph.setGraph({ rankdir: "TB", nodesep: 26, ranksep: 30, edgesep: 14, marginx: 20, marginy: 20 });
+  graph.setGraph({
+    rankdir: "TB",
+    nodesep: 26,
+    ranksep: 40,
+    edgesep: 14,
+    marginx: 20,
+    marginy: 20,
+  });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { id } of frames) graph.setNode(id, {});
   for (const { id, width, height } of boxes) graph.setNode(id, { width, height });
-  for (const { id, frame } of [...frames, ...boxes]) if (graph.hasNode(frame)) graph.setParent(id, frame);
+  for (const { id, frame } of [...frames, ...boxes])
+    if (graph.hasNode(frame)) graph.setParent(id, frame);
   for (const { from, to } of edges) graph.setEdge(from, to);
   dagre.layout(graph);
   const { width = 0, height = 0 } = graph.graph();

@@ -39,7 +39,11 @@ export function usePanZoom() {
   };
   const pan = (x: number, y: number) => {
     const { scale } = window.value;
-    window.value = { ...window.value, x: window.value.x - x / scale, y: window.value.y - y / scale };
+    window.value = {
+      ...window.value,
+      x: window.value.x - x / scale,
+      y: window.value.y - y / scale,
+    };
   };
   useEffect(() => {
     const view = ref.current;
@@ -86,7 +90,8 @@ function followPointers(view: HTMLElement, hands: Hands, signal: AbortSignal): v
     const before = fingers.get(event.pointerId);
     if (before === undefined) return;
     const [other] = [...fingers.values()].filter((each) => each.pointerId !== event.pointerId);
-    if (other === undefined) hands.pan(event.clientX - before.clientX, event.clientY - before.clientY);
+    if (other === undefined)
+      hands.pan(event.clientX - before.clientX, event.clientY - before.clientY);
     else hands.zoom(distance(event, other) / distance(before, other), within(view, event));
     if (!view.hasPointerCapture(event.pointerId) && distance(event, before) > 3)
       view.setPointerCapture(event.pointerId);

@@ -1,7 +1,7 @@
 /** The form of a technique, built from what `ListTechniques` tells of its parameters. */
 
-import type { Technique } from "../gen/hooke/v1/technique_service_pb";
 import { go, query, withQuery } from "../address";
+import type { Technique } from "../gen/hooke/v1/technique_service_pb";
 import { Parameters } from "./parameters";
 
 /** Fields for all parameters; looking puts what differs from the defaults into the address. */
@@ -15,7 +15,14 @@ export function TechniqueForm({ technique }: { technique: Technique }) {
       <Parameters parameters={technique.parameters} prefix="" inherited={undefined} />
       <div class="field">
         <label for="seed">seed</label>
-        <input id="seed" name="seed" type="number" min="0" value={query.value.get("seed") ?? ""} placeholder="0" />
+        <input
+          id="seed"
+          name="seed"
+          type="number"
+          min="0"
+          value={query.value.get("seed") ?? ""}
+          placeholder="0"
+        />
       </div>
       <button type="submit" class="primary">
         Look

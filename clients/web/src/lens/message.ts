@@ -25,7 +25,8 @@ export async function messageJson(
     if (!isSet(values, path)) continue;
     const field = message.fields.find((each) => each.name === parameter.name);
     const value = await valueJson(parameter, field, message, values, path);
-    if (field === undefined) Object.assign(json, value); // alternatives of a oneof of that name
+    if (field === undefined)
+      Object.assign(json, value); // alternatives of a oneof of that name
     else json[parameter.name] = value;
   }
   return json;
@@ -54,9 +55,7 @@ async function valueJson(
     return field?.message ? messageJson(parameter.fields, field.message, values, `${path}.`) : {};
   if (isStructured(parameter)) return JSON.parse(given) as JsonValue;
   const read = (text: string) => scalarJson(parameter, field, text);
-  return parameter.repeated
-    ? Promise.all(given.split(",").filter(Boolean).map(read))
-    : read(given);
+  return parameter.repeated ? Promise.all(given.split(",").filter(Boolean).map(read)) : read(given);
 }
 
 /** Whether it is written as JSON, since a form for it would be larger than it is worth. */

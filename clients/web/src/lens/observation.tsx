@@ -8,7 +8,15 @@ import type { Work } from "../work/work";
 import { words } from "./parameters";
 
 /** Pictures, then tensors by name, then how they were made. */
-export function ObservationView({ work, what, large }: { work: Work; what: string; large: boolean }) {
+export function ObservationView({
+  work,
+  what,
+  large,
+}: {
+  work: Work;
+  what: string;
+  large: boolean;
+}) {
   const { pictures, tensors, result } = work.observation.value;
   const all = [...pictures.entries()].sort(([, one], [, other]) => area(other) - area(one));
   return (
@@ -19,10 +27,11 @@ export function ObservationView({ work, what, large }: { work: Work; what: strin
           <figure key={key} class="plate" data-long={picture.width > 1.6 * picture.height}>
             <Picture picture={picture} alt={describe(picture, what)} />
             <figcaption>
-              {picture.caption || words(picture.name)}
+              {picture.caption}
               {picture.objective !== undefined && (
-                <span class="numbers"> {decimal(picture.objective)}</span>
+                <span class="numbers"> response {decimal(picture.objective)}</span>
               )}
+              {!picture.caption && picture.objective === undefined && words(picture.name)}
             </figcaption>
           </figure>
         ))}
@@ -46,9 +55,15 @@ const describe = (picture: Made, what: string): string =>
 export function Provenance({ result }: { result: Result }) {
   const { provenance, metrics, planDigest } = result;
   const facts: [string, string][] = [
-    ...Object.entries(metrics).map(([name, value]): [string, string] => [words(name), decimal(value)]),
+    ...Object.entries(metrics).map(([name, value]): [string, string] => [
+      words(name),
+      decimal(value),
+    ]),
     ["seed", String(provenance?.seed ?? 0)],
-    ...(provenance?.models ?? []).map(({ name, device }): [string, string] => [name, `on ${device}`]),
+    ...(provenance?.models ?? []).map(({ name, device }): [string, string] => [
+      name,
+      `on ${device}`,
+    ]),
     ...Object.entries(provenance?.versions ?? {}),
     ["plan", planDigest.slice(0, 23)],
   ];

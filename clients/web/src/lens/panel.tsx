@@ -16,13 +16,21 @@ export function LensPanel({ place }: { place: Place }) {
   if (failure) return <FailureCard failure={failure} again={again} />;
   if (!value) return <Waiting what="The list of lenses" />;
   const lenses = value.filter(({ kind }) => kind === TechniqueKind.VISUALIZATION);
+  const fitting = lenses.filter(({ applicability }) => applicability?.applicable);
   const chosen = lenses.find(({ name }) => name === query.value.get("lens"));
   return (
     <div class="lens-panel">
       <nav class="lenses" aria-label="Lenses">
-        {lenses.map((lens) => (
-          <LensLink key={lens.name} lens={lens} chosen={lens === chosen} />
+        {fitting.map(({ name, title }) => (
+          <a
+            key={name}
+            href={lensHref(name)}
+            aria-current={name === chosen?.name ? "true" : undefined}
+          >
+            {title}
+          </a>
         ))}
+        <Unfit lenses={lenses.filter((lens) => !fitting.includes(lens))} />
       </nav>
       {chosen ? (
         <ChosenLens technique={chosen} place={place} />
@@ -35,19 +43,18 @@ export function LensPanel({ place }: { place: Place }) {
   );
 }
 
-function LensLink({ lens, chosen }: { lens: Technique; chosen: boolean }) {
-  const reason = lens.applicability?.reason;
-  if (reason)
-    return (
-      <span class="lens-off" title={reason}>
-        {lens.title}
-        <small>{reason}</small>
-      </span>
-    );
+/** Those that do not fit the place, and why. */
+function Unfit({ lenses }: { lenses: readonly Technique[] }) {
+  const byReason = Map.groupBy(lenses, (lens) => lens.applicability?.reason ?? "");
   return (
-    <a href={lensHref(lens.name)} aria-current={chosen ? "true" : undefined}>
-      {lens.title}
-    </a>
+    <>
+      {[...byReason].map(([reason, group]) => (
+        <div class="lens-off" key={reason}>
+          {group.map(({ title }) => title).join(", ")}
+          <small>{reason}</small>
+        </div>
+      ))}
+    </>
   );
 }
 

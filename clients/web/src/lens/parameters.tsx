@@ -52,7 +52,9 @@ function Field(props: FieldProps) {
 
 function Group({ parameter, path, standard }: FieldProps) {
   const nested = path.includes(".");
-  const inner = <Parameters parameters={parameter.fields} prefix={`${path}.`} inherited={standard} />;
+  const inner = (
+    <Parameters parameters={parameter.fields} prefix={`${path}.`} inherited={standard} />
+  );
   if (!nested && parameter.fields.length > 0) return inner;
   return (
     <details class="group" open={isSet(query.value, path)}>
@@ -89,7 +91,11 @@ function Alternatives({ parameter, path, standard }: FieldProps) {
         <small id={`${id}-about`}>{alternative?.description ?? parameter.description}</small>
       </div>
       {chosen !== "" && alternative && (
-        <Parameters parameters={alternative.fields} prefix={`${path}.${chosen}.`} inherited={inside} />
+        <Parameters
+          parameters={alternative.fields}
+          prefix={`${path}.${chosen}.`}
+          inherited={inside}
+        />
       )}
     </>
   );
@@ -108,10 +114,18 @@ function Input({ parameter, path, standard, id }: FieldProps & { id: string }) {
     return <Choice {...shared} parameter={parameter} value={value} usual={usual} />;
   const bounds = { min: parameter.minimum ?? "", max: parameter.maximum ?? "" };
   const step = parameter.type === ParameterType.INTEGER ? 1 : "any";
-  return <input {...shared} {...bounds} type="number" step={step} value={value} placeholder={usual} />;
+  return (
+    <input {...shared} {...bounds} type="number" step={step} value={value} placeholder={usual} />
+  );
 }
 
-function Choice(props: { id: string; name: string; parameter: TechniqueParameter; value: string; usual: string }) {
+function Choice(props: {
+  id: string;
+  name: string;
+  parameter: TechniqueParameter;
+  value: string;
+  usual: string;
+}) {
   const { parameter, value, usual, ...shared } = props;
   const choices = parameter.type === ParameterType.BOOLEAN ? ["true", "false"] : parameter.choices;
   return (
@@ -147,7 +161,8 @@ const partOf = (whole: JsonValue | undefined, name: string): JsonValue | undefin
 /** As a reader writes it. */
 function textOf(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return "";
-  if (Array.isArray(value) && value.every((each) => typeof each !== "object")) return value.join(",");
+  if (Array.isArray(value) && value.every((each) => typeof each !== "object"))
+    return value.join(",");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 

@@ -4,9 +4,9 @@ import { create, fromJson } from "@bufbuild/protobuf";
 import { LocationSchema } from "../gen/hooke/v1/location_pb";
 import type { Technique } from "../gen/hooke/v1/technique_service_pb";
 import {
+  VisualizationItemSchema,
   type VisualizeRequest,
   VisualizeRequestSchema,
-  VisualizationItemSchema,
 } from "../gen/hooke/v1/visualization_service_pb";
 import { type Place, resourceName } from "../server/names";
 import { locationOf } from "../server/server";
@@ -32,6 +32,16 @@ export async function lensRequest(
   const value = create(LocationSchema, locationOf(place));
   request.items = [create(VisualizationItemSchema, { target: { case: "location", value } })];
   return request;
+}
+
+/** The filters of units of a first convolution, as one sheet. */
+export function filtersRequest(place: Place, units: readonly number[]): VisualizeRequest {
+  const selection = { layer: resourceName(place), units: units.map(BigInt) };
+  return create(VisualizeRequestSchema, {
+    items: [{ target: { case: "units", value: selection } }],
+    technique: { case: "weightPictures", value: {} },
+    spriteSheet: {},
+  });
 }
 
 /** What the given units of a layer respond to, quickly, previews first and then as one sheet. */

@@ -17,7 +17,10 @@ interface LensProps {
 }
 
 /** Run it; `again` runs it once more. */
-export function useLens(props: LensProps | undefined): { work: Work | undefined; again: () => void } {
+export function useLens(props: LensProps | undefined): {
+  work: Work | undefined;
+  again: () => void;
+} {
   const server = useServer();
   const round = useSignal(0);
   const call =
@@ -26,7 +29,8 @@ export function useLens(props: LensProps | undefined): { work: Work | undefined;
       const request = await lensRequest(props.technique, props.place, props.values);
       return server.visualization.visualize(request, { signal });
     });
-  const key = props && `${props.technique.name} ${pathOf(props.place)} ${props.values} ${round.value}`;
+  const key =
+    props && `${props.technique.name} ${pathOf(props.place)} ${props.values} ${round.value}`;
   return { work: useWork(call, key ?? ""), again: () => round.value++ };
 }
 

@@ -20,8 +20,9 @@ export function Histogram({ label, edges, counts }: HistogramProps) {
       <svg viewBox="0 0 100 32" preserveAspectRatio="none" role="img" aria-label={label}>
         {counts.map((count, index) => {
           const height = 31 * Math.sqrt(count / most);
-          // biome-ignore lint/suspicious/noArrayIndexKey: a bin is its place
-          return <rect key={index} x={index * width} y={32 - height} width={width} height={height} />;
+          return (
+            <rect key={index} x={index * width} y={32 - height} width={width} height={height} />
+          );
         })}
         {zero !== undefined && <line x1={zero} x2={zero} y1="0" y2="32" />}
       </svg>

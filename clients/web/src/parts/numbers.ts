@@ -1,5 +1,7 @@
 /** Numbers for readers. */
 
+import type { Dimension } from "../gen/hooke/v1/tensor_pb";
+
 const WHOLE = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -34,7 +36,7 @@ export const seconds = (value: number): string =>
   value < 100 ? `${Math.ceil(value)} s` : `${Math.round(value / 60)} min`;
 
 /** 32 × 112 × 112, the batch left out. */
-export function shape(dimensions: readonly { size?: bigint; name: string }[]): string {
+export function shape(dimensions: readonly Dimension[]): string {
   const [first, ...rest] = dimensions;
   const shown = first?.name === "batch" ? rest : dimensions;
   return shown.map(({ size, name }) => (size === undefined ? name : String(size))).join(" × ");

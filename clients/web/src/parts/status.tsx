@@ -15,9 +15,9 @@ export function WorkStatus({ work, again, what }: { work: Work; again: () => voi
   const duration = result?.duration;
   return (
     <div class="status" data-status={status}>
-      <span role="status" aria-live="polite">
+      <span role="status" class={status === "running" ? "visually-hidden" : ""}>
         {status === "waiting" && "waiting for its turn"}
-        {status === "running" && <span class="visually-hidden">{what} is being made</span>}
+        {status === "running" && `${what}: being made`}
         {status === "stopped" && `stopped${steps ? ` at ${steps}` : ""}`}
         {status === "done" &&
           `done${duration ? ` in ${seconds(Number(duration.seconds) + duration.nanos / 1e9)}` : ""}`}
@@ -56,7 +56,9 @@ function Bar({ work, what }: { work: Work; what: string }) {
 export function FailureCard({ failure, again }: { failure: Failure; again?: () => void }) {
   return (
     <div class="failure" role="alert">
-      <p class="failure-reason">{failure.reason.replaceAll("_", " ").toLowerCase() || "no answer"}</p>
+      <p class="failure-reason">
+        {failure.reason.replaceAll("_", " ").toLowerCase() || "no answer"}
+      </p>
       <p>{failure.message}</p>
       {failure.fields.length > 1 && (
         <ul>

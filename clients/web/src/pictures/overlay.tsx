@@ -16,8 +16,8 @@ interface OverlayProps {
   readonly map?: NumberMap | undefined;
   /** How much of the map is seen, 0 to 1. */
   readonly strength: number;
-  /** Rectangles in the pixels of the model's input. */
-  readonly marks?: readonly Rectangle[];
+  /** In the pixels of the model's input. */
+  readonly mark?: Rectangle | undefined;
   readonly label: string;
 }
 
@@ -25,7 +25,7 @@ interface OverlayProps {
 const SHARPNESS = 2;
 
 /** Draws photograph, map and marks. */
-export function Overlay({ seen, map, strength, marks = [], label }: OverlayProps) {
+export function Overlay({ seen, map, strength, mark, label }: OverlayProps) {
   const ref = useRef<HTMLCanvasElement>(null);
   const { cropWidth, cropHeight } = seen.how;
   useEffect(() => {
@@ -34,8 +34,8 @@ export function Overlay({ seen, map, strength, marks = [], label }: OverlayProps
     brush.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
     drawSeen(brush, seen);
     if (map) drawMap(brush, map, strength, seen);
-    marks.forEach((mark, index) => drawMark(brush, mark, index));
-  }, [seen, map, strength, marks]);
+    if (mark) drawMark(brush, mark);
+  }, [seen, map, strength, mark]);
   return (
     <canvas
       ref={ref}
@@ -52,10 +52,25 @@ export function Overlay({ seen, map, strength, marks = [], label }: OverlayProps
 export function drawSeen(brush: CanvasRenderingContext2D, { image, how }: Seen): void {
   const part = seenPart(image.naturalWidth, image.naturalHeight, how);
   brush.imageSmoothingQuality = "high";
-  brush.drawImage(image, part.x, part.y, part.width, part.height, 0, 0, how.cropWidth, how.cropHeight);
+  brush.drawImage(
+    image,
+    part.x,
+    part.y,
+    part.width,
+    part.height,
+    0,
+    0,
+    how.cropWidth,
+    how.cropHeight,
+  );
 }
 
-function drawMap(brush: CanvasRenderingContext2D, map: NumberMap, strength: number, { how }: Seen): void {
+function drawMap(
+  brush: CanvasRenderingContext2D,
+  map: NumberMap,
+  strength: number,
+  { how }: Seen,
+): void {
   const small = new OffscreenCanvas(map.columns, map.rows);
   const inner = small.getContext("2d");
   if (inner === null) return;
@@ -82,11 +97,11 @@ export function colours({ values, rows, columns }: NumberMap): Uint8ClampedArray
   return pixels;
 }
 
-function drawMark(brush: CanvasRenderingContext2D, mark: Rectangle, index: number): void {
-  const inset = 1;
-  brush.lineWidth = index === 0 ? 2 : 1;
-  brush.strokeStyle = "rgb(0 0 0 / 0.55)";
-  brush.strokeRect(mark.x + inset + 0.7, mark.y + inset + 0.7, mark.width - 2 * inset, mark.height - 2 * inset);
+function drawMark(brush: CanvasRenderingContext2D, { x, y, width, height }: Rectangle): void {
+  brush.lineWidth = 3;
+  brush.strokeStyle = "rgb(0 0 0 / 0.5)";
+  brush.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
+  brush.lineWidth = 1.5;
   brush.strokeStyle = "white";
-  brush.strokeRect(mark.x + inset, mark.y + inset, mark.width - 2 * inset, mark.height - 2 * inset);
+  brush.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
 }

@@ -34,18 +34,26 @@ export function Picker({ chosen, choose }: PickerProps) {
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same by keyboard
-    <div class="picker" data-over={over} onDrop={drop} onDragOver={drag} onDragLeave={() => setOver(false)}>
+    <div
+      class="picker"
+      data-over={over}
+      onDrop={drop}
+      onDragOver={drag}
+      onDragLeave={() => setOver(false)}
+    >
       {SAMPLES.map(({ id, title }) => (
-        <Thumb key={id} url={sampleUrl(id)} title={title} chosen={id === chosen} choose={() => choose(id)} />
+        <Thumb
+          key={id}
+          url={sampleUrl(id)}
+          title={title}
+          chosen={id === chosen}
+          choose={() => choose(id)}
+        />
       ))}
       {chosen.startsWith("file-") && <Dropped id={chosen} />}
       <label class="drop">
         <span>Drop a picture, or choose one</span>
-        <input
-          type="file"
-          accept="image/*"
-          onChange={(event) => take(event.currentTarget.files)}
-        />
+        <input type="file" accept="image/*" onChange={(event) => take(event.currentTarget.files)} />
       </label>
       {problem && (
         <p class="problem" role="alert">

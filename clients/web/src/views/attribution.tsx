@@ -1,12 +1,12 @@
 /** Which parts of a picture speak for an answer, at a layer of choice. */
 
-import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { go, query, withQuery } from "../address";
-import type { Layer } from "../gen/hooke/v1/model_service_pb";
+import { type Layer, LayerKind } from "../gen/hooke/v1/model_service_pb";
 import { useLens } from "../lens/run";
 import { WorkStatus } from "../parts/status";
-import { type NumberMap, Overlay } from "../pictures/overlay";
+import { MapFigure } from "../pictures/map_figure";
+import type { NumberMap } from "../pictures/overlay";
 import type { Seen } from "../pictures/reading";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
@@ -29,10 +29,12 @@ export function SpatialAttribution({ output, canvas, photo, target, label }: Att
   const place = { model: output.model, ...(layer !== undefined && { layer }) };
   const { value: techniques } = useAnswer(() => server.techniquesAt(place), pathOf(place));
   const technique = techniques?.find(({ name }) => name === "spatial_attribution");
-  const values = new URLSearchParams({ photograph: photo, target: pathOf({ ...output, unit: target }) });
+  const values = new URLSearchParams({
+    photograph: photo,
+    target: pathOf({ ...output, unit: target }),
+  });
   const lens = layer && technique ? { technique, place, values } : undefined;
   const { work, again } = useLens(lens);
-  const strength = useSignal(0.85);
   const tensor = work?.observation.value.tensors.find(({ name }) => name === "attribution");
   const map = useMemo((): NumberMap | undefined => {
     const [rows, columns] = tensor?.shape.slice(-2) ?? [];
@@ -44,28 +46,15 @@ export function SpatialAttribution({ output, canvas, photo, target, label }: Att
         What speaks for <em>{label}</em>, and what against
       </h2>
       <div class="response">
-        <figure>
-          <Overlay seen={canvas} map={map} strength={strength.value} label={`The picture with what speaks for ${label}`} />
-          <label class="slider">
-            Map
-            <input
-              type="range"
-              min="0"
-              max="1"
-              step="0.05"
-              value={strength.value}
-              onInput={(event) => {
-                strength.value = Number(event.currentTarget.value);
-              }}
-            />
-          </label>
-        </figure>
+        <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />
         <div>
           <label class="stacked">
             At layer
             <select
               value={layer ?? ""}
-              onChange={(event) => go(withQuery({ layer: event.currentTarget.value }), { replace: true })}
+              onChange={(event) =>
+                go(withQuery({ layer: event.currentTarget.value }), { replace: true })
+              }
             >
               {maps.map(({ id }) => (
                 <option key={id} value={id} selected={id === layer}>
@@ -91,10 +80,14 @@ export function SpatialAttribution({ output, canvas, photo, target, label }: Att
 /** Rows and columns, and more than one of each. */
 function hasPlaces({ output }: Layer): boolean {
   const [, , rows, columns] = output?.shape ?? [];
-  return output?.shape.length === 4 && Number(rows?.size ?? 0) > 1 && Number(columns?.size ?? 0) > 1;
+  return (
+    output?.shape.length === 4 && Number(rows?.size ?? 0) > 1 && Number(columns?.size ?? 0) > 1
+  );
 }
 
-/** The last layer that still has places enough to point with. */
+/** The last module that still has places enough to point with. */
 function usual(layers: readonly Layer[]): Layer | undefined {
-  return layers.findLast(({ output }) => Number(output?.shape[2]?.size ?? 0) >= 12) ?? layers.at(-1);
+  const rows = ({ output }: Layer) => Number(output?.shape[2]?.size ?? 0);
+  const modules = layers.filter(({ kind, macs }) => kind === LayerKind.BLOCK && macs > 0n);
+  return modules.findLast((each) => rows(each) >= 12) ?? layers.at(-1);
 }

@@ -48,7 +48,10 @@ export function Classes({ answers, labels, output, chosen }: ClassesProps) {
     <ol class="classes">
       {top.map(({ unit, share }) => (
         <li key={unit}>
-          <a href={withQuery({ class: String(unit) })} aria-current={unit === chosen ? "true" : undefined}>
+          <a
+            href={withQuery({ class: String(unit) })}
+            aria-current={unit === chosen ? "true" : undefined}
+          >
             <span class="class-name">{labels[unit] ?? `unit ${unit}`}</span>
             <span class="class-bar">
               <span style={{ width: `${100 * share}%` }} />

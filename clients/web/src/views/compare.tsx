@@ -65,7 +65,10 @@ function Side({ id, title, models, place }: SideProps) {
       <div class="side-place">
         <label class="stacked">
           Model
-          <select value={model ?? ""} onChange={(event) => choose({ model: event.currentTarget.value })}>
+          <select
+            value={model ?? ""}
+            onChange={(event) => choose({ model: event.currentTarget.value })}
+          >
             <option value="" disabled>
               choose
             </option>

@@ -44,7 +44,7 @@ function Part({ place, layer }: { place: Required<Omit<Place, "unit">>; layer: L
     case "photograph":
       return <LayerPhotograph place={place} layer={layer} />;
     case "weights":
-      return <Weights place={place} />;
+      return <Weights place={place} unitCount={Number(layer.unitCount)} />;
     case "lens":
       return <LensPanel place={place} />;
     default:

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { go, query, withQuery } from "../address";
-import { type Layer } from "../gen/hooke/v1/model_service_pb";
+import type { Layer } from "../gen/hooke/v1/model_service_pb";
 import { ReductionScope, Statistic } from "../gen/hooke/v1/readout_pb";
 import { LensRun } from "../lens/run";
 import { Histogram } from "../parts/histogram";
@@ -64,11 +64,21 @@ function readouts(layer: Layer) {
       layerGlobs,
       form: {
         case: "tensor" as const,
-        value: { reduction: { form: { case: "histogram" as const, value: { bins: 64 } }, scope: ReductionScope.SAMPLE } },
+        value: {
+          reduction: {
+            form: { case: "histogram" as const, value: { bins: 64 } },
+            scope: ReductionScope.SAMPLE,
+          },
+        },
       },
     },
     ...(hasMap(layer)
-      ? [{ layerGlobs, form: { case: "featureMaps" as const, value: { maxUnits: MAPS, tileSize: TILE } } }]
+      ? [
+          {
+            layerGlobs,
+            form: { case: "featureMaps" as const, value: { maxUnits: MAPS, tileSize: TILE } },
+          },
+        ]
       : []),
   ];
 }
@@ -111,7 +121,12 @@ function Grid({ place, photo }: { place: Place; photo: string }) {
   const { value: techniques } = useAnswer(() => server.techniquesAt(place), pathOf(place));
   const technique = techniques?.find(({ name }) => name === "activation_grid");
   if (!technique?.applicability?.applicable) return null;
-  const values = new URLSearchParams({ photograph: photo, "ascent.steps": "64", "ascent.size": "64", cells: "7" });
+  const values = new URLSearchParams({
+    photograph: photo,
+    "ascent.steps": "64",
+    "ascent.size": "64",
+    cells: "7",
+  });
   return (
     <section class="grid-section" aria-label="Activation grid">
       <h2>What the layer sees, place by place</h2>

@@ -42,7 +42,8 @@ const COLUMNS: readonly Column[] = [
 /** Those that fit the search, in the order asked for. */
 export function chosenLayers(layers: readonly Layer[], search: string, sort: string): Layer[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = ({ id, op }: Layer) => words.every((word) => `${id} ${op}`.toLowerCase().includes(word));
+  const fits = ({ id, op }: Layer) =>
+    words.every((word) => `${id} ${op}`.toLowerCase().includes(word));
   const descending = sort.startsWith("-");
   const column = COLUMNS.find(({ id }) => id === sort.replace("-", ""));
   const found = layers.map((layer, index) => ({ layer, key: column?.key(layer, index) ?? index }));
@@ -69,10 +70,11 @@ export function LayerTable({ model, layers }: { model: string; layers: readonly 
           onInput={(event) => go(withQuery({ q: event.currentTarget.value }), { replace: true })}
         />
         <span class="numbers" role="status">
-          {rows.length === layers.length ? `${rows.length} layers` : `${rows.length} of ${layers.length}`}
+          {rows.length === layers.length
+            ? `${rows.length} layers`
+            : `${rows.length} of ${layers.length}`}
         </span>
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: rows that are not seen are not there, so no table element */}
       <div class="rows" ref={ref} role="table" aria-label="Layers" aria-rowcount={rows.length + 1}>
         <div class="row head" role="row" aria-rowindex={1}>
           {COLUMNS.map((column) => (
@@ -100,7 +102,9 @@ function Head({ column, sort }: { column: Column; sort: string }) {
     <div role="columnheader" aria-sort={state} class={`cell ${id}`}>
       <button type="button" onClick={() => go(withQuery({ sort: next }), { replace: true })}>
         {title}
-        <span aria-hidden="true">{{ ascending: " ↑", descending: " ↓", none: "" }[state]}</span>
+        <span aria-hidden="true">
+          {{ ascending: "\u2009↑", descending: "\u2009↓", none: "" }[state]}
+        </span>
       </button>
     </div>
   );

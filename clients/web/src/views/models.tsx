@@ -1,7 +1,7 @@
 /** All models that the server knows. */
 
 import { type Layer, type Model, ModelFormat, ModelState } from "../gen/hooke/v1/model_service_pb";
-import { bytes, short, shape } from "../parts/numbers";
+import { bytes, shape, short } from "../parts/numbers";
 import { Empty, FailureCard, Waiting } from "../parts/status";
 import { FirstFilters } from "../pictures/first_filters";
 import { modelId, pathOf } from "../server/names";

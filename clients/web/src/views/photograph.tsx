@@ -23,7 +23,10 @@ export function PhotographView({ id }: { id: string }) {
     <div class="page">
       <header class="title">
         <h1>
-          A picture <span class="beside">through <a href={pathOf({ model: id })}>{id}</a></span>
+          A picture{" "}
+          <span class="beside">
+            through <a href={pathOf({ model: id })}>{id}</a>
+          </span>
         </h1>
       </header>
       {failure && <FailureCard failure={failure} again={again} />}
@@ -66,12 +69,20 @@ function Answer({ model }: { model: Model }) {
         {canvas && <Overlay seen={canvas} strength={0} label="The picture as the model sees it" />}
         <div>
           <h2>What the model takes it for</h2>
-          {answers && <Classes answers={answers} labels={model.classLabels} output={output} chosen={target} />}
+          {answers && (
+            <Classes answers={answers} labels={model.classLabels} output={output} chosen={target} />
+          )}
           <WorkStatus work={work} again={() => round.value++} what="The answer" />
         </div>
       </div>
       {canvas && target !== undefined && (
-        <SpatialAttribution output={output} canvas={canvas} photo={photo} target={target} label={model.classLabels[target] ?? `unit ${target}`} />
+        <SpatialAttribution
+          output={output}
+          canvas={canvas}
+          photo={photo}
+          target={target}
+          label={model.classLabels[target] ?? `unit ${target}`}
+        />
       )}
     </>
   );

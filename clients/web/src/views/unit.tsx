@@ -36,10 +36,15 @@ export function UnitView({ place }: { place: Required<Place> }) {
         <h1>
           {label || `Unit ${place.unit}`}
           <span class="beside">
-            {label && `unit ${place.unit} `}of <a href={pathOf({ model: place.model, layer: place.layer })}>{place.layer}</a>
+            {label && `unit ${place.unit} `}of{" "}
+            <a href={pathOf({ model: place.model, layer: place.layer })}>{place.layer}</a>
           </span>
         </h1>
-        {layer && <Facts facts={layerFacts(layer).filter(([name]) => name !== "parameters" && name !== "MACs")} />}
+        {layer && (
+          <Facts
+            facts={layerFacts(layer).filter(([name]) => name !== "parameters" && name !== "MACs")}
+          />
+        )}
         {layer && <Siblings place={place} count={Number(layer.unitCount)} />}
       </header>
       {failure && <FailureCard failure={failure} again={again} />}

@@ -78,7 +78,11 @@ function Variant({ technique, place, title, values, ready }: VariantProps) {
           <WorkStatus work={work} again={again} what={title} />
         </>
       ) : (
-        <p class="later">after the large picture</p>
+        <div class="plates">
+          {Array.from({ length: Number(values.get("pictures") ?? 1) }, (_, index) => (
+            <div class="plate later" key={index} />
+          ))}
+        </div>
       )}
     </section>
   );

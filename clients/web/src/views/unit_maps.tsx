@@ -2,41 +2,24 @@
 
 import { useMemo } from "preact/hooks";
 import { decimal } from "../parts/numbers";
-import { SpriteTile, useUrl } from "../pictures/picture";
 import { type Place, pathOf } from "../server/names";
 import type { Observation } from "../work/observation";
+import { UnitTiles } from "./unit_tiles";
 
 /** Their maps, cut from one picture; or their values where a layer has no rows and columns. */
 export function UnitMaps(props: { place: Place; seen: Observation; photo: string }) {
   const { place, seen, photo } = props;
   const sheet = [...seen.pictures.values()].find(({ name }) => name === "feature_maps");
-  const url = useUrl(sheet);
   const means = seen.tensors.find(({ item }) => item === 0);
   const ranked = useMemo(() => (means ? rank(means.values) : []), [means]);
   const link = (unit: number) => `${pathOf({ ...place, unit })}?tab=photograph&photo=${photo}`;
-  if (sheet === undefined || url === undefined)
-    return <Values ranked={ranked.slice(0, 48)} link={link} />;
+  if (sheet === undefined) return <Values ranked={ranked.slice(0, 48)} link={link} />;
+  const scale = sheet.caption.split(": ").at(-1);
   return (
     <>
       <h2>Its strongest units</h2>
-      <ol class="units maps">
-        {sheet.tiles.map((tile) => {
-          const choice = tile.location?.unitChoice;
-          const unit = choice?.case === "unit" ? Number(choice.value) : 0;
-          return (
-            <li key={unit}>
-              <a href={link(unit)} class="unit" title={tile.caption}>
-                <SpriteTile url={url} sheet={sheet} tile={tile} />
-                <span class="unit-name">
-                  <span class="visually-hidden">unit </span>
-                  {unit}
-                </span>
-              </a>
-            </li>
-          );
-        })}
-      </ol>
-      {sheet.caption && <p class="numbers">{sheet.caption}</p>}
+      <UnitTiles sheet={sheet} link={link} />
+      {scale && <p class="numbers">{scale}</p>}
     </>
   );
 }

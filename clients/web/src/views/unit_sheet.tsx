@@ -102,7 +102,12 @@ function Detail({ how }: { how: { steps: number; size: number } }) {
     go(withQuery({ steps, size }), { replace: true });
   };
   const present = `${how.steps},${how.size}`;
-  const choices = { "24,64": "a glance", "64,64": "a look", "128,96": "a long look", "256,128": "in full" };
+  const choices = {
+    "24,64": "a glance",
+    "64,64": "a look",
+    "128,96": "a long look",
+    "256,128": "in full",
+  };
   return (
     <label class="inline">
       Take{" "}

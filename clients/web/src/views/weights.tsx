@@ -1,18 +1,18 @@
 /** The weights of a layer: each as numbers and a histogram, and as pictures where they can be. */
 
 import type { WeightSummary } from "../gen/hooke/v1/model_service_pb";
-import { LensRun } from "../lens/run";
-import { decimal, percent, whole } from "../parts/numbers";
 import { Histogram } from "../parts/histogram";
+import { decimal, percent, whole } from "../parts/numbers";
 import { Empty, FailureCard, Waiting } from "../parts/status";
 import { type Place, pathOf, resourceName } from "../server/names";
 import { type Server, useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
+import { Filters } from "./filters";
 
 const BINS = 64;
 
 /** The part. */
-export function Weights({ place }: { place: Place }) {
+export function Weights({ place, unitCount }: { place: Place; unitCount: number }) {
   const server = useServer();
   const key = pathOf(place);
   const { value: weights, failure, again } = useAnswer(() => summaries(server, place), key);
@@ -28,10 +28,7 @@ export function Weights({ place }: { place: Place }) {
     );
   return (
     <section aria-label="Weights">
-      {pictures?.applicability?.applicable && (
-        <LensRun technique={pictures} place={place} values={new URLSearchParams()} />
-      )}
-      {pictures?.applicability?.reason && <p class="note">{pictures.applicability.reason}</p>}
+      {pictures?.applicability?.applicable && <Filters place={place} unitCount={unitCount} />}
       <ul class="weights">
         {weights.map((each) => (
           <WeightCard key={each.weight?.name} summary={each} />

@@ -14,7 +14,6 @@ export interface Answer<T> {
 export function useAnswer<T>(ask: () => Promise<T>, key: string): Answer<T> {
   const [round, setRound] = useState(0);
   const [state, setState] = useState<{ key: string; value?: T; failure?: Failure }>({ key });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the question
   useEffect(() => {
     let wanted = true;
     setState({ key });

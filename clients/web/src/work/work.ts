@@ -81,7 +81,6 @@ export class Work {
 
 /** Work that begins with the component, anew when `key` changes, and stops when it leaves. */
 export function useWork(call: Call | undefined, key: string): Work | undefined {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the call
   const work = useMemo(() => (call === undefined ? undefined : new Work(call)), [key, !call]);
   useEffect(() => {
     void work?.run();
