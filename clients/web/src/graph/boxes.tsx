@@ -19,7 +19,8 @@ export function BoxView({ node, layout, toggle, model }: Drawn & { model: string
   const placed = layout.boxes[layer.id];
   if (placed === undefined) return null; // the layout is that of a moment ago
   const { width, height } = placed;
-  const name = layer.id.slice(layer.parentId ? layer.parentId.length + 1 : 0);
+  const own = layer.id.slice(layer.parentId ? layer.parentId.length + 1 : 0);
+  const name = /^\d+$/.test(own) ? layer.id : own;
   return (
     <g
       class="box"
@@ -118,7 +119,7 @@ function Toggle(props: { x: number; y: number; label: string; sign: string; togg
 /** Operation and shape; of the two the operation is cut. */
 function facts(layer: Layer): string {
   const size = shape(layer.output?.shape ?? []);
-  return `${cut(layer.op, Math.max(6, 31 - size.length))} · ${size}`;
+  return `${cut(layer.op, Math.max(6, 29 - size.length))} · ${size}`;
 }
 
 const cut = (text: string, most: number): string =>

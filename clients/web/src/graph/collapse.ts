@@ -56,7 +56,10 @@ export function collapse(layers: readonly Layer[], open: ReadonlySet<string>): C
   }
   return {
     nodes: visible.filter((layer) => !isOpen(layer)).map(node),
-    frames: visible.filter(isOpen).map(node),
+    frames: visible
+      .filter(isOpen)
+      .sort((one, other) => one.depth - other.depth)
+      .map(node),
     edges: [...edges.values()],
   };
 }

@@ -73,12 +73,11 @@ function ChosenLens({ technique, place }: { technique: Technique; place: Place }
         <p>{technique.description.split("\n\n")[0]}</p>
         <p class="source">{technique.source}</p>
       </header>
-      <TechniqueForm technique={technique} />
-      {ready ? (
-        <LensRun large technique={technique} place={place} values={lensValues()} />
-      ) : (
-        <p class="note">Choose what it needs, then look.</p>
-      )}
+      {ready && <LensRun large technique={technique} place={place} values={lensValues()} />}
+      <details class="settings" open={!ready}>
+        <summary>{ready ? "Change how it is made" : "Choose what it needs, then look"}</summary>
+        <TechniqueForm technique={technique} />
+      </details>
     </div>
   );
 }

@@ -15,6 +15,10 @@ import { messageJson } from "./message";
 /** A look at the unfinished work each so many steps; the server leaves out what comes too fast. */
 const EVERY = 4;
 
+/** Few steps have to be wide ones, or what is seen stays grey. */
+const FEW_STEPS = 48;
+const WIDE = 0.1;
+
 /** A lens, with its parameters as they stand in the query, pointed at a place. */
 export async function lensRequest(
   technique: Technique,
@@ -51,9 +55,10 @@ export function sheetRequest(
   { steps, size }: { steps: number; size: number },
 ): VisualizeRequest {
   const selection = { layer: resourceName(place), units: units.map(BigInt) };
+  const ascent = { steps, size, ...(steps <= FEW_STEPS && { learningRate: WIDE }) };
   return create(VisualizeRequestSchema, {
     items: [{ target: { case: "units", value: selection } }],
-    technique: { case: "featureVisualization", value: { ascent: { steps, size } } },
+    technique: { case: "featureVisualization", value: { ascent } },
     previews: { every: EVERY },
     spriteSheet: { tileSize: size },
   });

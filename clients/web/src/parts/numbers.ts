@@ -21,7 +21,7 @@ export function decimal(value: number): string {
 
 /** 39.5 % */
 export const percent = (share: number): string =>
-  `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+  `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
 
 /** 17.7 MiB */
 export function bytes(value: number | bigint): string {

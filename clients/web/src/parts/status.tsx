@@ -52,8 +52,15 @@ function Bar({ work, what }: { work: Work; what: string }) {
   );
 }
 
+interface FailureProps {
+  readonly failure: Failure;
+  readonly again?: () => void;
+  /** Where one of the nearest names leads. */
+  readonly hrefOf?: (name: string) => string;
+}
+
 /** An error, in the server's words. */
-export function FailureCard({ failure, again }: { failure: Failure; again?: () => void }) {
+export function FailureCard({ failure, again, hrefOf }: FailureProps) {
   return (
     <div class="failure" role="alert">
       <p class="failure-reason">
@@ -68,6 +75,16 @@ export function FailureCard({ failure, again }: { failure: Failure; again?: () =
             </li>
           ))}
         </ul>
+      )}
+      {hrefOf && failure.nearest.length > 0 && (
+        <p class="nearest">
+          Did you mean{" "}
+          {failure.nearest.map((name) => (
+            <a key={name} href={hrefOf(name)}>
+              {name}
+            </a>
+          ))}
+        </p>
       )}
       {again && (
         <button type="button" onClick={again}>

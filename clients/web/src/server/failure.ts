@@ -9,6 +9,8 @@ export interface Failure {
   readonly reason: string;
   readonly message: string;
   readonly fields: readonly { readonly field: string; readonly description: string }[];
+  /** Names that exist and are like the one asked for. */
+  readonly nearest: readonly string[];
   /** Whether trying the same again can help. */
   readonly transient: boolean;
 }
@@ -25,6 +27,7 @@ export function failureOf(error: unknown): Failure {
       reason: "",
       message: "The server does not answer. Is `hooke serve` still running?",
       fields: [],
+      nearest: [],
       transient: true,
     };
   }
@@ -32,6 +35,7 @@ export function failureOf(error: unknown): Failure {
     reason: info?.reason ?? Code[known.code].toUpperCase(),
     message: known.rawMessage,
     fields: bad?.fieldViolations ?? [],
+    nearest: info?.metadata.nearest?.split(",").filter(Boolean) ?? [],
     transient: TRANSIENT.has(known.code),
   };
 }

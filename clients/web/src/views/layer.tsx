@@ -31,7 +31,13 @@ export function LayerView({ place }: { place: Required<Omit<Place, "unit">> }) {
         {layer && <Facts facts={layerFacts(layer)} />}
         {layer && <Neighbours model={place.model} layer={layer} />}
       </header>
-      {failure && <FailureCard failure={failure} again={again} />}
+      {failure && (
+        <FailureCard
+          failure={failure}
+          again={again}
+          hrefOf={(layer) => pathOf({ model: place.model, layer })}
+        />
+      )}
       {!layer && !failure && <Waiting what="The layer" />}
       {layer && <Tabs tabs={TABS} />}
       {layer && <Part place={place} layer={layer} />}

@@ -134,7 +134,7 @@ function Grid({ place, photo }: { place: Place; photo: string }) {
         <LensRun technique={technique} place={place} values={values} />
       ) : (
         <p>
-          <button type="button" class="primary" onClick={() => go(withQuery({ grid: "yes" }))}>
+          <button type="button" onClick={() => go(withQuery({ grid: "yes" }))}>
             Make the activation grid
           </button>
         </p>

@@ -47,7 +47,13 @@ export function UnitView({ place }: { place: Required<Place> }) {
         )}
         {layer && <Siblings place={place} count={Number(layer.unitCount)} />}
       </header>
-      {failure && <FailureCard failure={failure} again={again} />}
+      {failure && (
+        <FailureCard
+          failure={failure}
+          again={again}
+          hrefOf={(layer) => pathOf({ ...place, layer })}
+        />
+      )}
       {!layer && !failure && <Waiting what="The layer" />}
       {layer && <Tabs tabs={TABS} />}
       {layer && <Part place={place} layer={layer} />}

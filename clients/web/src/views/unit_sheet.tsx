@@ -8,7 +8,7 @@ import { WorkStatus } from "../parts/status";
 import { SpriteTile, useUrl } from "../pictures/picture";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
-import { keyOf } from "../work/observation";
+import { keyOf, previewKey } from "../work/observation";
 import { useWork } from "../work/work";
 
 const AT_A_TIME = 96;
@@ -39,7 +39,7 @@ export function UnitSheet({ place, unitCount }: { place: Place; unitCount: numbe
           <UnitCell
             key={unit}
             place={{ ...place, unit }}
-            preview={pictures.get(`feature/${item}/0`)}
+            preview={pictures.get(previewKey(item))}
             sheet={sheet}
             item={item}
             pending={work.active}

@@ -25,12 +25,22 @@ export class Collector {
 
   take({ content }: Frame): void {
     if (content.case === "progress") this.progress = content.value;
-    else if (content.case === "result") this.result = content.value;
-    else if (content.case === "picture") this.pictures.set(keyOf(content.value), content.value);
+    else if (content.case === "result") this.end(content.value);
+    else if (content.case === "picture") this.hang(content.value);
     else {
       const whole = this.assembly.take(content);
       if (whole !== undefined) this.tensors.push(whole);
     }
+  }
+
+  private hang(picture: Picture): void {
+    if (isFinal(picture)) this.pictures.delete(previewKey(picture.item, picture.sample));
+    this.pictures.set(keyOf(picture), picture);
+  }
+
+  private end(result: Result): void {
+    this.result = result;
+    for (const [key, picture] of this.pictures) if (!isFinal(picture)) this.pictures.delete(key);
   }
 
   get now(): Observation {
@@ -43,9 +53,13 @@ export class Collector {
   }
 }
 
-/** The place of a picture in its stream; previews are named as what they become. */
+/** Where a look at unfinished work hangs. It may have another name than what it becomes. */
+export const previewKey = (item: number, sample = 0): string => `preview/${item}/${sample}`;
+
+/** Where a picture hangs. */
 export function keyOf(picture: Picture): string {
-  return `${picture.name}/${picture.item}/${picture.sample ?? 0}`;
+  const { name, item, sample } = picture;
+  return isFinal(picture) ? `${name}/${item}/${sample ?? 0}` : previewKey(item, sample);
 }
 
 /** Whether it is finished. */
