@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -31,7 +32,8 @@ class RunningServer:
 def running(module: str, *arguments: str) -> Iterator[RunningServer]:
     """Run `python -m module` until the block ends; it prints its address when ready."""
     command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "HOOKE_WEB_ADDRESS": "off"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield RunningServer(address=_address(process), pid=process.pid)
         finally:

@@ -68,6 +68,7 @@ def serving() -> Iterator[str]:
     """The address of a server of our own, on a free port, until the block ends."""
     OUTPUT.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "hooke_server", "--demo", "--address", "localhost:0"]
+    command += ["--web-address", "off"]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     with (
         LOG.open("w") as log,

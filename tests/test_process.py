@@ -4,9 +4,12 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from contextlib import contextmanager
 
 import grpc
@@ -51,6 +54,7 @@ def process(*arguments):
         try:
             told = re.search(r"Hooke listens on (localhost:\d+); models: (.*)", read(started))
             started.address, started.models = told.groups()
+            started.page = read(started).removeprefix("Page: ").strip()
             yield started
         finally:
             started.kill()
@@ -68,7 +72,7 @@ def ends(started):
 def test_a_file_under_a_root_is_served_and_each_call_is_logged(root):
     with process("--model-root", root, "--log-format", "json") as started:
         assert started.models == "small-net"
-        assert re.fullmatch(r"Page: http://localhost:\d+/\n", read(started))
+        assert re.fullmatch(r"http://localhost:\d+/", started.page)
         assert f"hooke models --address {started.address}" in read(started)
         with hooke.connect(started.address) as client:
             assert client.model("small-net").state == "UNLOADED"
@@ -149,14 +153,73 @@ def test_what_takes_longer_than_the_grace_is_cut_off(root):
         assert ends(started) == 0
 
 
+def visualize_over_http(page):
+    """A long visualization that is under way, as its response."""
+    lens = {"featureVisualization": {"ascent": {"steps": 4096, "size": 32}}}
+    items = [{"location": {"layer": "models/small-net/layers/2", "unit": 0}}]
+    body = json.dumps({"items": items} | lens).encode()
+    request = urllib.request.Request(  # noqa: S310
+        f"{page}hooke.v1.VisualizationService/Visualize",
+        struct.pack(">BI", 0, len(body)) + body,
+        {"content-type": "application/connect+json"},
+    )
+    response = urllib.request.urlopen(request)  # noqa: S310
+    assert response.read(1) == b"\0"
+    return response
+
+
+def test_sigterm_ends_streams_of_the_page_too(root):
+    with process("--model-root", root, "--drain-seconds", "0.1") as started:
+        with visualize_over_http(started.page) as response:
+            started.send_signal(signal.SIGTERM)
+            rest = response.read()
+        assert b'"code": "unavailable"' in rest
+        assert ends(started) == 0
+    assert "Traceback" not in "".join(started.log)
+
+
+def test_a_second_signal_ends_the_process_at_once(root):
+    with (
+        process("--model-root", root, "--drain-seconds", "100") as started,
+        visualize_over_http(started.page),
+    ):
+        started.send_signal(signal.SIGTERM)
+        while not any("draining" in line for line in started.log):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        started.send_signal(signal.SIGTERM)
+        assert ends(started) == -signal.SIGTERM
+
+
+def test_without_the_extra_it_serves_and_says_so():
+    code = """
+import sys
+sys.modules["connectrpc"] = None  # as where it is not installed
+from hooke_server.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", code, *COMMAND[3:]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        listens, page = read(started), read(started)
+        assert "Hooke listens on localhost:" in listens
+        assert page == "Page: none, since connectrpc is missing: pip install 'hooke[web]'\n"
+        started.terminate()
+        assert ends(started) == 0
+
+
 def test_a_taken_port_is_an_error_and_not_shared():
     with process() as started:
-        again = subprocess.run(
-            [*COMMAND[:-1], started.address], capture_output=True, text=True, timeout=60
-        )
-        assert again.returncode == 1
-        assert f"hooke: cannot listen on {started.address}: it is taken" in again.stderr
-        assert "Traceback" not in again.stderr
+        page = started.page.removeprefix("http://").strip("/")
+        for option, taken, problem in (
+            ("--address", started.address, "cannot listen on"),
+            ("--web-address", page, "cannot serve the page on"),
+        ):
+            again = subprocess.run(
+                [*COMMAND, option, taken], capture_output=True, text=True, timeout=60
+            )
+            assert again.returncode == 1
+            assert f"hooke: {problem} {taken}: it is taken" in again.stderr
+            assert "Traceback" not in again.stderr
         with hooke.connect(started.address) as client:
             assert client.serving()
 

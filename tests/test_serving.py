@@ -1,7 +1,9 @@
 """A live module, served from inside the process."""
 
+import json
 import subprocess
 import sys
+import urllib.request
 
 import numpy as np
 import pytest
@@ -87,6 +89,25 @@ def test_closing_frees_the_address(module):
     serving.close()
     with hooke_server.serve(module, EXAMPLE, address=serving.address) as again:
         assert again.address == serving.address
+
+
+def test_the_page_is_there_where_it_is_wanted(module, monkeypatch):
+    with hooke_server.serve(module, EXAMPLE) as serving:
+        assert serving.page == ""
+    with hooke_server.serve(module, EXAMPLE, name="net", web_address="localhost:0") as serving:
+        assert f"page at {serving.page}" in repr(serving)
+        query = "encoding=json&message=%7B%7D"
+        url = f"{serving.page}hooke.v1.ModelService/ListModels?{query}"
+        with urllib.request.urlopen(url) as answer:  # noqa: S310
+            assert [model["name"] for model in json.load(answer)["models"]] == ["models/net"]
+        taken = serving.page.removeprefix("http://").strip("/")
+        with pytest.raises(OSError, match="cannot serve the page on .*: it is taken"):
+            hooke_server.serve(module, EXAMPLE, web_address=taken)
+    with pytest.raises(ValueError, match="neither HOST:PORT nor off"):
+        hooke_server.serve(module, EXAMPLE, web_address="here")
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    with pytest.raises(ImportError, match=r"needs starlette: pip install 'hooke\[web\]'"):
+        hooke_server.serve(module, EXAMPLE, web_address="localhost:0")
 
 
 def test_two_at_once(module):

@@ -87,6 +87,12 @@ def test_options_win_over_the_environment():
     ("option", "value", "message"),
     [
         ("--address", "localhost", "neither HOST:PORT nor unix:PATH"),
+        ("--web-address", "8080", "neither HOST:PORT nor off"),
+        ("--web-address", "http://localhost:8080", "neither HOST:PORT nor off"),
+        ("--web-address", "::1:8080", "neither HOST:PORT nor off"),
+        ("--web-origin", "localhost:5173", "is no origin"),
+        ("--web-origin", "http://localhost:5173/page", "is no origin"),
+        ("--web-origin", "https://*", "is no origin"),
         ("--model", "resnet", "is not NAME=SOURCE"),
         ("--allow-code", "abc", "is no SHA-256"),
         ("--device", "tpu", "none of auto, cpu, cuda"),
@@ -108,6 +114,13 @@ def test_what_is_wrong_is_said(option, value, message, capsys):
     told = capsys.readouterr().err
     assert message in told
     assert variable in told
+
+
+@pytest.mark.parametrize("off", ["off", "OFF"])
+def test_the_page_can_be_off(off):
+    assert Settings().web_address == "localhost:8080"
+    assert read_settings([f"--web-address={off}"], {}).web_address == ""
+    assert read_settings([], {"HOOKE_WEB_ADDRESS": off}).web_address == ""
 
 
 def test_a_wrong_yes_or_no_is_said(capsys):

@@ -5,7 +5,7 @@
     ```sh        sets a checkout up: not run, but its make targets must exist
 
 The folder holds cat.png. Commands and Python find the demo server where the page
-writes localhost:50051.
+writes localhost:50051, and its page where it writes http://localhost:8080.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)")
-DEFAULT = "localhost:50051"
+DEFAULT, DEFAULT_PAGE = "localhost:50051", "http://localhost:8080"
 
 
 @pytest.fixture
@@ -45,11 +45,12 @@ def folder(tmp_path, photograph, demo_address, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples(page, folder, demo_address, server_process):
+def test_examples(page, folder, demo_addresses, server_process):
     # A name of its own, as a program has, so that classes of the page can be found.
     names = {"__name__": "__main__"}
     for language, text in BLOCK.findall(page.read_text()):
-        here = text.replace(DEFAULT, demo_address)
+        address, web = demo_addresses
+        here = text.replace(DEFAULT, address).replace(DEFAULT_PAGE, web)
         if language == "python":
             exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
         elif language == "console":

@@ -23,9 +23,9 @@ from hooke_server.errors import NotFoundError, Reason
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import trace_module
-from hooke_server.rpc.calls import Calls
+from hooke_server.ports import Ports, Web
+from hooke_server.rpc.health import HealthService
 from hooke_server.rpc.limits import Limits
-from hooke_server.rpc.server import build_server
 from hooke_server.rpc.services import build_services, health_service
 
 
@@ -76,9 +76,10 @@ def model_of(module: nn.Module, *examples: torch.Tensor, **facts: object) -> Mod
 class Served:
     """A running server: its parts, a channel to it, and a stub for each service."""
 
-    def __init__(self, server, port, catalog, worker, channel):
-        self.server = server
-        self.port = port
+    def __init__(self, ports, catalog, worker, channel):
+        self.ports = ports
+        self.port = int(ports.address.rpartition(":")[2])
+        self.web = int(ports.page.strip("/").rpartition(":")[2]) if ports.page else None
         self.catalog = catalog
         self.worker = worker
         self.channel = channel
@@ -89,7 +90,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(models, *, load=None, memory=None, limits=None, **settings):
+async def serving(models, *, load=None, memory=None, limits=None, web=None, **settings):
     def unknown(source):
         raise NotFoundError(Reason.SOURCE_NOT_FOUND, f"no source {source!r}", source=source)
 
@@ -101,15 +102,15 @@ async def serving(models, *, load=None, memory=None, limits=None, **settings):
     services = build_services(
         catalog=catalog, worker=worker, batcher=Batcher(worker), limits=limits, **settings
     )
-    health = health_service(health_aio.HealthServicer())
-    server = build_server((*services, health), Calls(limits.calls), limits)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    # Where it can be, one that is not ours, and aborts by itself.
+    health = health_service(HealthService() if web else health_aio.HealthServicer())
+    ports = Ports((*services, health), limits, address="127.0.0.1:0", web=web or Web())
+    await ports.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Served(server, port, catalog, worker, channel)
+        async with grpc.aio.insecure_channel(ports.address) as channel:
+            yield Served(ports, catalog, worker, channel)
     finally:
-        await server.stop(0)
+        await ports.stop(0)
         catalog.close()
         await worker.close()
 

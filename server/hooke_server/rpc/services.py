@@ -40,7 +40,8 @@ class Service:
     ----------
     module : what protoc made of its file, which holds this one service.
     add : registers the servicer with a gRPC server.
-    servicer : has a method of the same name for each of the service's.
+    servicer : has a method of the same name for each of the service's; an async generator
+        where the server streams.
     """
 
     module: ModuleType

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from connectrpc.method import StreamType
 from starlette.applications import Starlette
@@ -16,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hooke_server.rpc.web.connect import Connect
 from hooke_server.rpc.web.guards import HEALTH_PATH, HostGuard, SecurityHeaders
-from hooke_server.rpc.web.pages import Pages
+from hooke_server.rpc.web.pages import FOLDER, Pages
 
 _METHOD = re.compile(r"/[\w.]+\.[\w.]+/\w+")
 """What looks like a method: a service's full name, then a name."""
@@ -49,11 +52,18 @@ class Dispatch:
             app = _refusal(404, f"there is no method {path[1:200]}")
         else:
             app = self._pages
-        await app(scope, receive, send)
+        # Only the server's end cancels what stands here, and that is no failure.
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
 
 
 def build_application(
-    connect: Connect, *, host: str, hosts: Sequence[str] = (), origins: Sequence[str] = ()
+    connect: Connect,
+    *,
+    host: str,
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    folder: Path = FOLDER,
 ) -> ASGIApp:
     """The application of the second port.
 
@@ -62,8 +72,9 @@ def build_application(
     host : what the port is bound to.
     hosts : further names under which it may be asked.
     origins : other pages that may call, `http://localhost:5173`.
+    folder : where the page's files are.
     """
-    pages = Starlette(routes=[Route(HEALTH_PATH, _healthy), Mount("/", Pages())])
+    pages = Starlette(routes=[Route(HEALTH_PATH, _healthy), Mount("/", Pages(folder))])
     app: ASGIApp = Dispatch(connect, pages)
     if origins:
         app = CORSMiddleware(

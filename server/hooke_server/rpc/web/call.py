@@ -11,6 +11,9 @@ from connectrpc.request import RequestContext
 from google.rpc import status_pb2
 from protobuf.wkt import Any as Packed
 
+ENDING = "the server ends"
+"""What a task is cancelled with when it may go on no longer."""
+
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -54,10 +57,6 @@ class WebCall:
         packed = dict(status.trailing_metadata or ()).get(_DETAILS, b"")
         details = status_pb2.Status.FromString(packed).details
         self.fail(connect_error(status.code, status.details, details))
-
-    async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
-        """End the call with a code and a message, as servicers do that are not ours."""
-        self.fail(connect_error(code, details))
 
     def fail(self, error: ConnectError) -> NoReturn:
         """End the call with what the client is to see."""

@@ -6,8 +6,9 @@ be a GET stand in its descriptor, and what it does in the servicer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -20,11 +21,12 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from hooke_server.errors import Reason, UnavailableError
 from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.services import Service
-from hooke_server.rpc.web.call import WebCall
-from hooke_server.rpc.web.codecs import BinaryCodec, Framed, JsonCodec
+from hooke_server.rpc.web.call import ENDING, WebCall
+from hooke_server.rpc.web.codecs import BinaryCodec, Framed, JsonCodec, as_connect
 
 Call: TypeAlias = RequestContext[Any, Any]
 
@@ -104,10 +106,8 @@ def _idempotency(method: MethodDescriptor) -> IdempotencyLevel:
 def _coroutine(kind: type[Message], behaviour: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: Call) -> Any:
         web = WebCall(context)
-        try:
+        with _told(web):
             return _response(kind, await behaviour(_requests(request, web), web))
-        except grpc.aio.AbortError:
-            raise web.error from None
 
     return call
 
@@ -115,14 +115,26 @@ def _coroutine(kind: type[Message], behaviour: Callable[..., Any]) -> Callable[.
 def _generator(kind: type[Message], behaviour: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: Call) -> AsyncIterator[Any]:
         web = WebCall(context)
-        try:
+        with _told(web):
             async with aclosing(behaviour(_requests(request, web), web)) as messages:
                 async for message in messages:
                     yield _response(kind, message)
-        except grpc.aio.AbortError:
-            raise web.error from None
 
     return call
+
+
+@contextmanager
+def _told(web: WebCall) -> Iterator[None]:
+    """Raises what a client is to be told when the call was aborted, or the server ends."""
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise web.error from None
+    except asyncio.CancelledError as error:
+        if error.args != (ENDING,):
+            raise
+        message = "the server ends before this call did; try again later"
+        raise as_connect(UnavailableError(Reason.SHUTTING_DOWN, message)) from None
 
 
 def _requests(request: Message | AsyncIterator[Message], web: WebCall) -> Any:

@@ -38,7 +38,7 @@ NOT_BUILT = (
 class Pages(StaticFiles):
     """The files, and the page itself for every other path, since the page reads its own."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, check_dir=False)
         self._index = folder / "index.html"
 

@@ -13,8 +13,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hooke_server.rpc.server import HEALTH_ROOM
+from hooke_server.rpc.web.call import ENDING
 
 TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
+
+
+STALL_SECONDS, LAST_WORDS_SECONDS = 0.5, 5.0
+"""How long a call that is ended may take to tell its client: one that takes nothing, and others."""
 
 
 class Listener:
@@ -81,7 +86,7 @@ class WebServer:
 
     def __init__(self, app: ASGIApp, listener: Listener, *, max_calls: int) -> None:
         self._listener = listener
-        self._config = uvicorn.Config(
+        config = uvicorn.Config(
             cast("uvicorn._types.ASGIApplication", app),
             http="h11",
             ws="none",
@@ -93,7 +98,7 @@ class WebServer:
             server_header=False,
             limit_concurrency=max_calls + HEALTH_ROOM,
         )
-        self._server = _Server(self._config)
+        self._server = _Server(config)
 
     async def start(self) -> None:
         """Listen."""
@@ -101,13 +106,25 @@ class WebServer:
         await self._server.listening
 
     async def stop(self, grace: float) -> None:
-        """Take no more, let calls end for `grace` seconds, then cancel them."""
-        # Any number does; uvicorn's own command takes whole ones.
-        self._config.timeout_graceful_shutdown = grace  # type: ignore[assignment]
+        """Take no more, let calls end for `grace` seconds, then end them."""
         self._server.should_exit = True
+        for server in self._server.servers:
+            server.close()
+        await asyncio.wait({self._task}, timeout=grace)
+        if not self._task.done():
+            await self._cut()
         await self._task
-        if tasks := set(self._server.server_state.tasks):
-            await asyncio.wait(tasks)
+
+    async def _cut(self) -> None:
+        state = self._server.server_state
+        for task in set(state.tasks):
+            task.cancel(ENDING)
+        for wait, stalled_alone in ((STALL_SECONDS, True), (LAST_WORDS_SECONDS, False)):
+            if state.tasks:
+                await asyncio.wait(set(state.tasks), timeout=wait)
+            for connection in set(state.connections):
+                if connection.flow.write_paused or not stalled_alone:
+                    cast("asyncio.Transport", connection.transport).abort()
 
 
 class _Server(uvicorn.Server):
