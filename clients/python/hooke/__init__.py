@@ -29,6 +29,7 @@ from hooke.errors import (
 from hooke.frames import Checkpoint, Estimate, Frame, Picture, Progress, Provenance, Result, Tensor
 from hooke.places import Location
 from hooke.readout import FeatureMaps, Histogram, Quantiles, Readout, TopK
+from hooke.tables import Column, Finding, Table
 from hooke.techniques import (
     Accentuation,
     ActivationGrid,
@@ -59,6 +60,7 @@ __all__ = [
     "ChannelAttribution",
     "Checkpoint",
     "Client",
+    "Column",
     "Comparison",
     "DataLossError",
     "DeadlineExceededError",
@@ -68,6 +70,7 @@ __all__ = [
     "FeatureInversion",
     "FeatureMaps",
     "FeatureVisualization",
+    "Finding",
     "Frame",
     "Histogram",
     "HookeError",
@@ -92,6 +95,7 @@ __all__ = [
     "SpatialAttribution",
     "SpriteSheet",
     "StyleTransfer",
+    "Table",
     "Technique",
     "Tensor",
     "TensorSpec",

@@ -1,4 +1,4 @@
-"""What a call that computes yields: `Checkpoint | Progress | Picture | Tensor | Result`.
+"""What a call that computes yields: progress, pictures, tensors, tables, findings, a result.
 
 A `Result` is the last frame of a piece of work; see `hooke.v1.Frame`.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hooke.messages import copy, layer_id, model_id
+from hooke.tables import Finding, Table
 from hooke.v1 import frame_pb2, image_pb2, location_pb2
 
 SUFFIXES = (".png", ".jpg", ".webp")
@@ -213,6 +214,7 @@ class Result:
     run: int = 0
     estimate: Estimate | None = None
     outcome: str = ""
+    table_count: int = 0
 
     @classmethod
     def read(cls, message: frame_pb2.Result) -> Result:
@@ -236,7 +238,7 @@ class Result:
         )
 
 
-Frame = Checkpoint | Progress | Picture | Tensor | Result
+Frame = Checkpoint | Progress | Picture | Tensor | Table | Finding | Result
 
 
 def _place(location: location_pb2.Location) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from hooke.errors import DataLossError
 from hooke.frames import Checkpoint, Frame, Picture, Progress, Result, Tensor
+from hooke.tables import Finding, TableReader
 from hooke.tensors import Assembly, Chunk, Parser
 from hooke.v1 import frame_pb2, model_service_pb2, tensor_pb2
 from hooke.values import WeightSummary
@@ -64,14 +65,14 @@ def read_frames(
 
     `empty` says that the stream may end before any frame.
     """
-    reader = TensorReader()
+    reader, tables = TensorReader(), TableReader()
     finished = empty
     for message in messages:
         reader.step(message.sequence)
         if isinstance(message, Chunk):
             reader.chunk(message)
             continue
-        if (frame := _frame(message, reader)) is not None:
+        if (frame := _frame(message, reader, tables)) is not None:
             finished = isinstance(frame, Result)
             yield frame
     reader.end()
@@ -79,7 +80,7 @@ def read_frames(
         raise DataLossError("the stream was cut off before its result")
 
 
-def _frame(message: frame_pb2.Frame, reader: TensorReader) -> Frame | None:
+def _frame(message: frame_pb2.Frame, reader: TensorReader, tables: TableReader) -> Frame | None:
     match message.WhichOneof("content"):
         case "checkpoint":
             return Checkpoint.read(message.checkpoint)
@@ -93,6 +94,12 @@ def _frame(message: frame_pb2.Frame, reader: TensorReader) -> Frame | None:
             reader.chunk(message.tensor_chunk)
         case "tensor_trailer":
             return reader.trailer(message.tensor_trailer)
+        case "table_header":
+            return tables.header(message.table_header)
+        case "table_rows":
+            return tables.rows(message.table_rows)
+        case "finding":
+            return Finding.read(message.finding)
         case "result":
             return Result.read(message.result)
     return None

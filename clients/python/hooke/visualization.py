@@ -11,6 +11,7 @@ from hooke.objectives import Algebra, as_objective
 from hooke.places import Place, location_message, place_locations
 from hooke.readout import IMAGE_FORMAT
 from hooke.techniques import LENSES, FeatureVisualization, Lens
+from hooke.v1 import location_pb2
 from hooke.v1 import visualization_service_pb2 as pb
 
 
@@ -91,6 +92,6 @@ def _items(model: str, options: VisualizeOptions) -> list[pb.VisualizationItem]:
     if place.get("unit") == "all":
         layer = place.get("layer")
         name = model_name(model) if layer is None else layer_name(model, layer)
-        return [pb.VisualizationItem(units=pb.UnitSelection(layer=name))]
+        return [pb.VisualizationItem(units=location_pb2.UnitSelection(layer=name))]
     places = place_locations(**place)
     return [pb.VisualizationItem(location=location_message(each, model)) for each in places]

@@ -168,24 +168,25 @@ class Model:
 
         `rewrite` changes the probe's copy of the graph; the model stays as it is.
         """
-        return self._probes.get(self._given_graph(), tuple(layers), rewrite)
+        return self._probes.get(self.given_graph(), tuple(layers), rewrite)
 
     def quick_probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
         """A probe that is equal but for rounding, and quicker to climb through; see `folding`."""
         changes = self._changes()
         polish = partial(self._folded.apply, changes=changes)
-        return self._probes.get(self._given_graph(), tuple(layers), rewrite, polish, changes)
+        return self._probes.get(self.given_graph(), tuple(layers), rewrite, polish, changes)
 
     def forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The values of `layers` by id, without gradients; execution stops at the deepest."""
         if self.runtime is not None:
             return self.runtime.run(layers, inputs)
-        graph = self._given_graph()
+        graph = self.given_graph()
         probe = self._probes.get(graph, tuple(layers), None, write_over, "no gradients")
         with torch.inference_mode():
             return probe(*inputs)
 
-    def _given_graph(self) -> Graph:
+    def given_graph(self) -> Graph:
+        """The graph, or FailedPreconditionError where there is none."""
         if self.graph is None:
             raise FailedPreconditionError(
                 Reason.MODEL_UNSUPPORTED, f"this model has no graph to run: {self.obstacle}"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
-
-from torch import Tensor
 
 from hooke.v1 import activation_service_pb2, activation_service_pb2_grpc, frame_pb2
 from hooke_server.engine.batching import Batcher
@@ -17,17 +15,11 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.frames import Preparation
-from hooke_server.rpc.codec.inputs import (
-    Inputs,
-    ModelInput,
-    decoding_bytes,
-    held_bytes,
-    read_inputs,
-)
+from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.framing import Sender, chunk_size
-from hooke_server.rpc.input_memory import InputMemory, Share
+from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.presence import optional
@@ -57,7 +49,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         with self._memory.share() as share:
             async with self._catalog.use(model_id) as model:
                 plan = await asyncio.to_thread(read_plan, model, request.readouts, "readouts")
-                inputs = await self._inputs(model, request.inputs, {}, share)
+                inputs = await self._memory.read(model, request.inputs, share)
                 work = _work(model_id, model, plan, inputs)
                 if request.validate_only:
                     cost = estimate(model, plan, inputs.batch)
@@ -95,7 +87,9 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
                 async with self._catalog.use(model_id) as model:
                     if model.digest != digest:
                         digest, plan = model.digest, await self._plan(model, configuration)
-                    inputs = await self._inputs(model, request.run.inputs, uploads.take(), share)
+                    inputs = await self._memory.read(
+                        model, request.run.inputs, share, uploads.take()
+                    )
                     work = _work(model_id, model, plan, inputs)
                     async with aclosing(self._run(work, plan, inputs, sender, run)) as messages:
                         async for message in messages:
@@ -112,17 +106,6 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         return await asyncio.to_thread(
             read_plan, model, configuration.readouts, "configuration.readouts"
         )
-
-    async def _inputs(
-        self,
-        model: Model,
-        messages: Sequence[ModelInput],
-        uploads: Mapping[int, Tensor],
-        share: Share,
-    ) -> Inputs:
-        share.hold(held_bytes(model, messages))
-        async with self._memory.decoding(await asyncio.to_thread(decoding_bytes, model, messages)):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads)
 
     async def _run(
         self,

@@ -8,11 +8,23 @@ with memory.share() as share:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+from types import MappingProxyType
+
+from torch import Tensor
 
 from hooke_server.engine.memory import Budget
 from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.models.model import Model
+from hooke_server.rpc.codec.inputs import (
+    Inputs,
+    ModelInput,
+    decoding_bytes,
+    held_bytes,
+    read_inputs,
+)
 from hooke_server.rpc.limits import Limits
 
 DECODING = 1 << 30
@@ -41,6 +53,18 @@ class InputMemory:
             yield share
         finally:
             share.release()
+
+    async def read(
+        self,
+        model: Model,
+        messages: Sequence[ModelInput],
+        share: Share,
+        uploads: Mapping[int, Tensor] = MappingProxyType({}),
+    ) -> Inputs:
+        """The inputs that messages hold, decoded on a thread, charged to a call's share."""
+        share.hold(held_bytes(model, messages))
+        async with self.decoding(await asyncio.to_thread(decoding_bytes, model, messages)):
+            return await asyncio.to_thread(read_inputs, model, messages, uploads)
 
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""

@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hooke.v1 import (
     activation_service_pb2,
     activation_service_pb2_grpc,
+    attribution_service_pb2,
+    attribution_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     technique_service_pb2,
@@ -26,6 +28,7 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.states import States
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.activation_service import ActivationService
+from hooke_server.rpc.attribution_service import AttributionService
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.model_service import ModelService
 from hooke_server.rpc.technique_service import TechniqueService
@@ -90,6 +93,11 @@ def build_services(
             visualization_service_pb2,
             visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server,
             VisualizationService(catalog, worker, States()),
+        ),
+        Service(
+            attribution_service_pb2,
+            attribution_service_pb2_grpc.add_AttributionServiceServicer_to_server,
+            AttributionService(catalog, worker, limits),
         ),
     )
 

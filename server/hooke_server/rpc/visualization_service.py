@@ -89,7 +89,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
             raise _invalid(f"{technique.name} cannot be resumed; it keeps no state", "resume_from")
         plan = technique.bind(
             places.models,
-            read_items(request, places),
+            read_items(request.items, "items", places),
             given,
             seed=request.seed,
             previews=_previews(request),

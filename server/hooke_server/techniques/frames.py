@@ -1,6 +1,7 @@
-"""What a technique yields: progress, pictures, tensors, and last one result.
+"""What a technique yields: progress, pictures, tensors, tables, and last one result.
 
-    Frames = Iterator[Frame];  Frame = Progress | Picture | Array | Result
+    Frames = Iterator[Frame]
+    Frame = Progress | Picture | Array | Table | Rows | Finding | Result
 
 The edge turns them into `hooke.v1.Frame` messages; times and provenance are
 added there and by the engine, so a technique only says what it knows.
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from hooke_server.techniques.tables import Finding, Rows, Table
 from hooke_server.techniques.targets import Site
 
 
@@ -51,7 +53,8 @@ class Picture:
 
     `site` is the place that it belongs to, `item` the index of the part of the
     request that it answers, `sample` that of the sample that it shows. `format` is the
-    file's kind where the picture has one of its own.
+    file's kind where the picture has one of its own. `target` and `layer` tell of an
+    attribution what it explains and where.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Picture:
     caption: str = ""
     format: Literal["png", "jpeg", "webp"] | None = None
     tiles: tuple[Tile, ...] = ()
+    layer: str = ""
+    target: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,5 +112,5 @@ class Estimate:
     batch_size: int = 0
 
 
-Frame = Progress | Picture | Array | Result
+Frame = Progress | Picture | Array | Table | Rows | Finding | Result
 Frames = Iterator[Frame]

@@ -25,7 +25,7 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -57,10 +57,11 @@ Obstacle = Callable[[Model, Site], str]
 """Why a technique is not valid for a place; empty where it is."""
 
 
-TechniqueFunction = Callable[..., Frames]
+TechniqueFunction = Callable[..., Iterator[Any]]
 """A generator `(view, *, parameters) -> Frames` whose parameters have annotations.
 
-It yields a `Result` last; between two frames lies at most one step of work.
+It yields a `Result` last; between two frames lies at most one step of work. Methods of
+attribution are asked a `Question` in place of a view, and yield answers.
 """
 
 EstimateFunction = Callable[..., Estimate]
@@ -207,18 +208,15 @@ def technique(
     """
 
     def declare(function: Function) -> Function:
-        _registry.register(function.__name__)(
+        register(
             Technique(
-                name=function.__name__,
+                **described(function),
                 kind=kind,
                 title=title,
-                description=inspect.getdoc(function) or "",
                 source=source,
-                parameters=MappingProxyType(read_parameters(function)),
                 obstacle=obstacle,
                 cost=estimate,
                 check=check,
-                function=function,
                 takes_objectives=takes_objectives,
                 resumable=resumable,
                 several_models=several_models,
@@ -227,6 +225,21 @@ def technique(
         return function
 
     return declare
+
+
+def described(function: TechniqueFunction) -> dict[str, Any]:
+    """What a technique's function says of it: name, description, parameters."""
+    return {
+        "name": function.__name__,
+        "description": inspect.getdoc(function) or "",
+        "parameters": MappingProxyType(read_parameters(function)),
+        "function": function,
+    }
+
+
+def register(declared: Technique) -> None:
+    """Make a technique known."""
+    _registry.register(declared.name)(declared)
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hooke import Table
+
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
 
@@ -43,6 +45,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
     console().print(grid)
+
+
+def rows(found: Table) -> None:
+    """Print a table that came from a server; its numbers to the right, empty cells empty."""
+    names = [f"#{c.name}" if c.type in {"NUMBER", "INTEGER"} else c.name for c in found.columns]
+    table(names, ([_cell(each) for each in row] for row in found.rows))
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

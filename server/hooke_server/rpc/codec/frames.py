@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from google.protobuf.duration_pb2 import Duration
 
-from hooke.v1 import frame_pb2, image_pb2, location_pb2, tensor_pb2
+from hooke.v1 import frame_pb2, image_pb2, location_pb2, table_pb2, tensor_pb2
 from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
 from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, provenance
+from hooke_server.rpc.codec.tables import TableCodec
 from hooke_server.rpc.framing import Outgoing, Sender, outgoing
 from hooke_server.rpc.names import layer_name
 from hooke_server.techniques.frames import (
@@ -31,6 +32,7 @@ from hooke_server.techniques.frames import (
     Tile,
 )
 from hooke_server.techniques.pictures import encode
+from hooke_server.techniques.tables import Finding, Rows, Table
 from hooke_server.techniques.targets import Site
 
 PROGRESS_SECONDS = 0.1
@@ -95,6 +97,7 @@ class Preparation:
         self._resumed = 0.0
         self._tensors = 0
         self._pictures = 0
+        self._tables = TableCodec()
         self._progress_due = 0.0
         self._preview_due = 0.0
         self._preview_step = -1
@@ -128,6 +131,12 @@ class Preparation:
                 return self._picture(frame)
             case Array():
                 return self._tensor(frame)
+            case Table():
+                return {"table_header": self._tables.header(frame)}
+            case Rows():
+                return {"table_rows": self._tables.rows(frame)}
+            case Finding():
+                return {"finding": self._finding(frame)}
             case Result():
                 return self._result(frame)
 
@@ -182,6 +191,8 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             tiles=map(self._tile, frame.tiles),
+            layer=layer_name(self._work.models[0][0], frame.layer) if frame.layer else "",
+            target=frame.target,
         )
         return {"picture": picture}
 
@@ -221,6 +232,10 @@ class Preparation:
             header.quantization.offset = frame.offset
         return outgoing(frame.value, header)
 
+    def _finding(self, frame: Finding) -> table_pb2.Finding:
+        locations = filter(None, map(self._location, frame.sites))
+        return table_pb2.Finding(kind=frame.kind, text=frame.text, locations=locations)
+
     def _result(self, frame: Result) -> Prepared:
         result = frame_pb2.Result(
             plan_digest=self._work.digest,
@@ -228,6 +243,7 @@ class Preparation:
             duration=duration(self.elapsed()),
             tensor_count=self._tensors,
             picture_count=self._pictures,
+            table_count=self._tables.count,
             metrics=frame.metrics,
             run=self._run,
             outcome=_OUTCOMES[frame.complete],

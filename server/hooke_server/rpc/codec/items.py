@@ -8,14 +8,14 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from hooke.v1 import location_pb2, visualization_service_pb2
+from hooke.v1 import location_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.locations import read_site
-from hooke_server.rpc.names import parse_place
+from hooke_server.rpc.names import parse_model, parse_place
 from hooke_server.techniques.targets import Site
 
-UnitSelection = visualization_service_pb2.UnitSelection
+UnitSelection = location_pb2.UnitSelection
 
 MAX_ITEMS = 4096
 """Items of a request, each unit of a selection counted."""
@@ -56,6 +56,15 @@ def model_ids(request: Message) -> list[str]:
     """Ids of all models that a request's places lie in, in order, each once."""
     found = (parse_place(name, path)[0] for name, path in _places(request, ""))
     return list(dict.fromkeys(found))
+
+
+def only_model(request: Message, name: str, field: str = "model") -> str:
+    """The id of a request's model, where all its places lie in it."""
+    model = parse_model(name, field)
+    for place, path in _places(request, ""):
+        if parse_place(place, path)[0] != model:
+            raise _invalid(f"all places of this request lie in {name!r}, not {place!r}", path)
+    return model
 
 
 def _places(message: Message, path: str) -> Iterator[tuple[str, str]]:

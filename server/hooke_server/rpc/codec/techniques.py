@@ -7,13 +7,19 @@ function reads all of them: see `hooke_server.techniques.parameters`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf.descriptor import OneofDescriptor
 from google.protobuf.message import Message
 
-from hooke.v1 import image_pb2, location_pb2, technique_service_pb2, visualization_service_pb2
+from hooke.v1 import (
+    attribution_service_pb2,
+    image_pb2,
+    location_pb2,
+    technique_service_pb2,
+    visualization_service_pb2,
+)
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.rpc.codec.items import MAX_ITEMS, Places
 from hooke_server.techniques.parameters import (
@@ -28,6 +34,12 @@ from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.technique import Technique
 from hooke_server.techniques.visualization.objectives import Objective
+
+Choosing = visualization_service_pb2.VisualizeRequest | attribution_service_pb2.AttributionMethod
+"""Messages that choose a technique."""
+
+Targeting = visualization_service_pb2.VisualizationItem | attribution_service_pb2.AttributionTarget
+"""Messages that say what is looked at."""
 
 SIMPLE = {
     ParameterType.INTEGER,
@@ -84,28 +96,36 @@ def _default(parameter: Parameter) -> technique_service_pb2.ParameterValue | Non
     return technique_service_pb2.ParameterValue(json=json.dumps(parameter.plain(parameter.default)))
 
 
-def read_technique(
-    request: visualization_service_pb2.VisualizeRequest, places: Places
-) -> tuple[str, dict[str, Any]]:
-    """Name of the technique that was chosen, and the parameters that were given."""
-    name = chosen_technique(request)
-    return name, read_message(getattr(request, name), name, places)
+def read_technique(request: Choosing, places: Places, path: str = "") -> tuple[str, dict[str, Any]]:
+    """Name of the technique that was chosen, and the parameters that were given.
+
+    Parameters
+    ----------
+    path : of the message that chooses, with a dot behind it.
+    """
+    name = chosen_technique(request, path)
+    return name, read_message(getattr(request, name), f"{path}{name}", places)
 
 
-def chosen_technique(request: visualization_service_pb2.VisualizeRequest) -> str:
+def chosen_technique(request: Choosing, path: str = "") -> str:
     """Name of the technique that was chosen."""
     name = request.WhichOneof("technique")
     if name is None:
         message = "choose a technique; ListTechniques names them"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="technique")
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=f"{path}technique")
     return str(name)
 
 
-def read_items(request: visualization_service_pb2.VisualizeRequest, places: Places) -> list[Item]:
-    """What to show, each unit of a selection for itself."""
+def read_items(messages: Iterable[Targeting], path: str, places: Places) -> list[Item]:
+    """What to look at, each unit of a selection for itself.
+
+    Parameters
+    ----------
+    path : of the field that holds the messages.
+    """
     items: list[Item] = []
-    for index, item in enumerate(request.items):
-        field = f"items[{index}]"
+    for index, item in enumerate(messages):
+        field = f"{path}[{index}]"
         match item.WhichOneof("target"):
             case "location":
                 items.append(Item(site=places.site(item.location, f"{field}.location")))
@@ -116,9 +136,9 @@ def read_items(request: visualization_service_pb2.VisualizeRequest, places: Plac
                     Item(objective=_objective(item.objective, f"{field}.objective", places))
                 )
             case _:
-                raise _invalid("an item names a location, units or an objective", field)
+                raise _invalid("name a location, units or an objective", field)
     if len(items) > MAX_ITEMS:
-        raise _invalid(f"{len(items)} items are more than {MAX_ITEMS}", "items")
+        raise _invalid(f"{len(items)} items are more than {MAX_ITEMS}", path)
     return items
 
 

@@ -126,30 +126,34 @@ def ascent_cost(model: Model, subjects: Sequence[Subject], ascent: Ascent, size:
     area = _area(model, seen_at or (height, width))
     free = gradient_free(ascent, model)
     passes = ascent.transforms.copies * (model.fixed_batch or 1)
-    network = int(ALLOCATOR * passes * (_largest(needed, area) if free else _kept(needed, area)))
+    network = int(
+        ALLOCATOR * passes * (largest_bytes(needed, area) if free else kept_bytes(needed, area))
+    )
     picture = PICTURE_COPIES * 4 * (channels(model) + 1) * height * width * ascent.transforms.copies
     references = len({each for s in subjects for each in s.objective.photographs})
     runs = 24 if free else 2
     return Cost(
         each=network + picture,
         beside=references * (network + picture) + (0 if free else folded_bytes(model, needed)),
-        macs=int(runs * passes * _macs(needed, area)),
+        macs=int(runs * passes * macs_of(needed, area)),
     )
 
 
 def pass_estimate(model: Model, layers: tuple[str, ...]) -> Estimate:
     """What one pass to some layers and back costs, at the model's own size."""
     needed, batch = upstream(model, layers), model.fixed_batch or 1
-    memory = int(batch * _kept(needed, 1.0)) + 4 * PICTURE_COPIES * model.inputs[0].count()
-    return Estimate(memory_bytes=memory, macs=int(2 * batch * _macs(needed, 1.0)), layers=layers)
+    memory = int(batch * kept_bytes(needed, 1.0)) + 4 * PICTURE_COPIES * model.inputs[0].count()
+    return Estimate(memory_bytes=memory, macs=int(2 * batch * macs_of(needed, 1.0)), layers=layers)
 
 
 def forward_estimate(model: Model, layers: tuple[str, ...], batch: int, count: int) -> Estimate:
     """What `count` pictures cost that are only looked at, in batches, at the model's size."""
     needed = upstream(model, layers)
     pictures = PICTURE_COPIES * 4 * model.inputs[0].count()
-    memory = int(batch * (_largest(needed, 1.0) + pictures)) + count * pictures // PICTURE_COPIES
-    return Estimate(memory_bytes=memory, macs=int(count * _macs(needed, 1.0)), layers=layers)
+    memory = (
+        int(batch * (largest_bytes(needed, 1.0) + pictures)) + count * pictures // PICTURE_COPIES
+    )
+    return Estimate(memory_bytes=memory, macs=int(count * macs_of(needed, 1.0)), layers=layers)
 
 
 def folded_bytes(model: Model, layers: Sequence[Layer]) -> int:
@@ -158,12 +162,14 @@ def folded_bytes(model: Model, layers: Sequence[Layer]) -> int:
     return sum(model.weights[key].nbytes for key in keys)
 
 
-def _kept(layers: Sequence[Layer], area: float) -> float:
+def kept_bytes(layers: Sequence[Layer], area: float) -> float:
+    """What a pass through layers keeps for the way back, for inputs `area` times as large."""
     sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
     return sum(sizes) + 3 * max(sizes, default=0)
 
 
-def _largest(layers: Sequence[Layer], area: float) -> float:
+def largest_bytes(layers: Sequence[Layer], area: float) -> float:
+    """What a pass through layers holds at once."""
     return 4 * max((_bytes(layer, area) for layer in layers), default=0)
 
 
@@ -172,7 +178,8 @@ def _bytes(layer: Layer, area: float) -> float:
     return size * (area if layer.position_axes else 1)
 
 
-def _macs(layers: Sequence[Layer], area: float) -> float:
+def macs_of(layers: Sequence[Layer], area: float) -> float:
+    """Multiply-accumulate operations of a pass through layers."""
     return sum(layer.macs * (area if layer.position_axes else 1) for layer in layers)
 
 

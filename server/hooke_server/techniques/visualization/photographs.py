@@ -73,7 +73,7 @@ def heat(picture: Tensor, values: Tensor) -> Pixels:
 
     The strongest value has the full colour; where there is nothing the picture shows.
     """
-    shown, large = _enlarged(picture, values)
+    shown, large = enlarged(picture, values)
     scale = float(values.abs().max()) or 1.0
     share = np.clip(np.abs(large) / scale, 0, 1)[..., None] ** 0.75
     grey = shown.mean(2, keepdims=True) * 0.7 + 76
@@ -84,8 +84,8 @@ def heat(picture: Tensor, values: Tensor) -> Pixels:
 def colored_maps(picture: Tensor, maps: Tensor, colours: Sequence[Sequence[float]]) -> Pixels:
     """Maps [groups, height, width] from 0 over a picture in grey, each in its colour in 0..1."""
     shares = maps / maps.amax().clamp(min=1e-12)
-    layers = [_enlarged(picture, each)[1].clip(0, 1)[..., None] for each in shares]
-    shown, _ = _enlarged(picture, maps[0])
+    layers = [enlarged(picture, each)[1].clip(0, 1)[..., None] for each in shares]
+    shown, _ = enlarged(picture, maps[0])
     grey = shown.mean(2, keepdims=True) * 0.7 + 76
     total = np.maximum(sum(layers), 1e-6)
     paint = sum(
@@ -95,7 +95,7 @@ def colored_maps(picture: Tensor, maps: Tensor, colours: Sequence[Sequence[float
     return np.asarray(np.rint(grey * (1 - strength) + paint / total * strength), np.uint8)
 
 
-def _enlarged(picture: Tensor, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def enlarged(picture: Tensor, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """The picture's pixels and the values, both at the size that is shown."""
     height, width = picture.shape[1:]
     factor = max(1.0, EDGE / max(height, width))

@@ -1,0 +1,94 @@
+"""`hooke.v1.AttributionService`: which parts of an input, or of a layer, an answer is due to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from hooke.v1 import attribution_service_pb2, attribution_service_pb2_grpc, frame_pb2
+from hooke_server.engine.catalog import Catalog
+from hooke_server.engine.worker import Worker
+from hooke_server.models.model import Model
+from hooke_server.rpc.codec.attributions import read_asked
+from hooke_server.rpc.codec.frames import Preparation, read_format
+from hooke_server.rpc.codec.inputs import Inputs
+from hooke_server.rpc.codec.items import Places, only_model
+from hooke_server.rpc.codec.provenance import Work, estimate_result
+from hooke_server.rpc.framing import Sender, chunk_size
+from hooke_server.rpc.input_memory import InputMemory
+from hooke_server.rpc.limits import Limits
+from hooke_server.rpc.presence import optional
+from hooke_server.rpc.work import streamed
+from hooke_server.techniques.attribution.cost import Cost, attribution_cost
+from hooke_server.techniques.attribution.explaining import explain
+from hooke_server.techniques.attribution.plans import AttributionPlan, bind
+from hooke_server.techniques.frames import Frames
+
+AttributeRequest = attribution_service_pb2.AttributeRequest
+Messages = AsyncGenerator[frame_pb2.Frame, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A checked request, ready to run."""
+
+    model: Model
+    inputs: Sequence[Tensor]
+    plan: AttributionPlan
+    cost: Cost
+    work: Work
+
+    def frames(self) -> Frames:
+        """Its frames."""
+        return explain(self.model, self.inputs, self.plan, rows=self.cost.rows)
+
+
+class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer):
+    """The servicer."""
+
+    def __init__(self, catalog: Catalog, worker: Worker, limits: Limits) -> None:
+        self._catalog = catalog
+        self._worker = worker
+        self._memory = InputMemory(limits)
+
+    async def Attribute(self, request: AttributeRequest, context: Any) -> Messages:
+        """Bind the request to a plan, then run its methods."""
+        name = only_model(request, request.model)
+        sender = Sender(frame_pb2.Frame, chunk_size(optional(request, "chunk_bytes")))
+        async with AsyncExitStack() as stack:
+            share = stack.enter_context(self._memory.share())
+            model = await stack.enter_async_context(self._catalog.use(name))
+            inputs = await self._memory.read(model, request.inputs, share)
+            job = await self._worker.call(self._bind, request, Places([name], [model]), inputs)
+            if request.validate_only:
+                yield sender.message(result=estimate_result(job.work, job.cost.estimate))
+                return
+            memory = job.cost.estimate.memory_bytes
+            await stack.enter_async_context(self._worker.reserve(memory))
+            run = streamed(self._worker, Preparation(job.work), job.frames, sender)
+            async for message in await stack.enter_async_context(aclosing(run)):
+                yield message
+
+    def _bind(self, request: AttributeRequest, places: Places, inputs: Inputs) -> Job:
+        [name], [model] = places.names, places.models
+        plan = bind(model, read_asked(request, places), inputs.digest)
+        work = Work(
+            models=[(name, model)],
+            digest=plan.digest,
+            technique=",".join(each.name for each in plan.methods),
+            parameters_json=plan.parameters_json,
+            seed=plan.seed,
+            image_format=read_format(request.format, "format"),
+            uses_graph=model.graph is not None,
+        )
+        return Job(
+            model=model,
+            inputs=inputs.tensors,
+            plan=plan,
+            cost=attribution_cost(model, plan, inputs.tensors, self._worker.memory),
+            work=work,
+        )

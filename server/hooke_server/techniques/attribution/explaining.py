@@ -1,0 +1,146 @@
+"""Running the methods of a request, and what they answer as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.drawing import as_maps, drawn, has_pictures, shown_picture
+from hooke_server.techniques.attribution.inquiry import Inquiry
+from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
+from hooke_server.techniques.attribution.question import Answer, Question
+from hooke_server.techniques.frames import (
+    Array,
+    Frame,
+    Frames,
+    Picture,
+    Progress,
+    Result,
+)
+from hooke_server.techniques.tables import Column, ColumnType, Rows, Table
+
+MAX_PICTURES = 1024
+"""Pictures of one method at one place; where there would be more, the tensor comes alone."""
+
+ROWS = 256
+"""Rows of a table that are sent at once."""
+
+TARGETS = Table(
+    name="targets",
+    caption="what is explained, and its value for each sample",
+    columns=(
+        Column("target", ColumnType.INTEGER, "Which target, counted from 0."),
+        Column("sample", ColumnType.INTEGER, "Which sample, counted from 0."),
+        Column("name", ColumnType.TEXT, "What it is: a class by its label."),
+        Column("unit", ColumnType.INTEGER, "Where it is a unit: which."),
+        Column("value", ColumnType.NUMBER, "What the model says."),
+    ),
+)
+
+
+def explain(model: Model, inputs: Sequence[Tensor], plan: AttributionPlan, *, rows: int) -> Frames:
+    """The frames of a plan.
+
+    Parameters
+    ----------
+    rows : versions of samples that share a pass.
+    """
+    inquiry = Inquiry(model, inputs, plan.targets, plan.layers, rows=rows, seed=plan.seed)
+    yield from _targets(inquiry)
+    for index, each in enumerate(plan.methods):
+        yield from _Run(inquiry, plan, each, index).frames()
+    yield Result()
+
+
+def _targets(inquiry: Inquiry) -> Iterator[Frame]:
+    values = inquiry.scores.tolist()
+    yield TARGETS
+    rows = [
+        (number, sample, target.name(inquiry.model, sample), target.unit(sample), row[number])
+        for number, target in enumerate(inquiry.targets)
+        for sample, row in enumerate(values)
+    ]
+    for begin in range(0, len(rows), ROWS):
+        yield Rows(TARGETS, rows[begin : begin + ROWS])
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One method of a request."""
+
+    inquiry: Inquiry
+    plan: AttributionPlan
+    chosen: MethodPlan
+    index: int
+
+    def frames(self) -> Iterator[Frame]:
+        """Its progress, previews, tensors and pictures."""
+        method = self.chosen.method
+        question = Question.of(self.inquiry, self.chosen.layers)
+        for each in method.function(question, **dict(self.chosen.parameters)):
+            match each:
+                case Answer():
+                    yield from self._answer(each)
+                case Progress():
+                    done, total = self.index, len(self.plan.methods)
+                    yield replace(each, message=method.title, items_done=done, total_items=total)
+                case _:
+                    yield replace(each, item=self.index)
+
+    def _answer(self, answer: Answer) -> Iterator[Frame]:
+        if answer.final and self.plan.tensors:
+            yield self._tensor(answer)
+        yield from self._pictures(answer)
+
+    def _tensor(self, answer: Answer) -> Array:
+        layer = answer.place.layer
+        unit = layer.unit_axis % answer.place.value.ndim
+        axes = [name for axis, name in enumerate(layer.output.axes) if axis]
+        if answer.collapsed:
+            del axes[unit - 1]
+        return Array(
+            name=self.chosen.name,
+            value=answer.values.float(),
+            axes=("target", "batch", *axes),
+            layer=layer.id,
+            item=self.index,
+        )
+
+    def _pictures(self, answer: Answer) -> Iterator[Picture]:
+        model, place = self.inquiry.model, answer.place
+        if not self.plan.drawings or not has_pictures(model, place.layer):
+            return
+        maps = as_maps(answer)
+        if maps is None or maps.shape[0] * maps.shape[1] > MAX_PICTURES:
+            return
+        for number, of_target in enumerate(maps):
+            for sample, values in enumerate(of_target):
+                shown = shown_picture(model, self.inquiry.inputs[0][sample])
+                for drawing in self.plan.drawings if answer.final else self.plan.drawings[:1]:
+                    pixels = drawn(drawing, shown, values)
+                    picture = self._picture(answer, number, sample, values, pixels)
+                    yield replace(picture, name=str(drawing))
+
+    def _picture(
+        self, answer: Answer, number: int, sample: int, values: Tensor, pixels: np.ndarray
+    ) -> Picture:
+        target, model = self.inquiry.targets[number], self.inquiry.model
+        value = float(self.inquiry.scores[sample, number])
+        largest = float(values.abs().max())
+        return Picture(
+            name="",
+            pixels=pixels,
+            site=target.site,
+            item=self.index,
+            sample=sample,
+            target=number,
+            layer=answer.place.id,
+            final=answer.final,
+            objective=value,
+            caption=f"{self.chosen.method.title}: what speaks for {target.name(model, sample)}"
+            f" ({value:.3g}); the largest share is {largest:.3g}",
+        )

@@ -1,0 +1,253 @@
+"""What all methods of one request share: the model, its inputs, the targets, and passes.
+
+    inquiry.measure(start, values, samples)               ->  Tensor [rows, targets]
+    inquiry.differentiate(start, values, samples, layers) ->  Pass, with gradients
+
+Both ask for the targets' values where the layer `start` (an input is a layer too) has
+other values than it had: rows of them, each a version of one of the samples. Everything else
+that the targets depend on is as it was. Rows go through the network in batches that fit
+the memory, so a method may ask for any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from hooke_server.models.model import Model
+from hooke_server.models.probe import Probe, Rewrite
+from hooke_server.models.rewrites import InOrder, StartAt
+from hooke_server.techniques.attribution.targets import Target, resolved
+from hooke_server.techniques.visualization.scene import Scene, Values
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What rows said on the way there, and what came back.
+
+    Attributes
+    ----------
+    scores : the targets' values, [rows, targets].
+    values : of the layers, [rows, ...] each.
+    gradients : of each target with respect to the layers, [targets, rows, ...] each.
+    """
+
+    scores: Tensor
+    values: Mapping[str, Tensor]
+    gradients: Mapping[str, Tensor]
+
+
+class Inquiry:
+    """The shared part of a request.
+
+    Attributes
+    ----------
+    inputs : of the model, in its order.
+    targets : without any, each sample's strongest output.
+    rows : rows that share a pass.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        inputs: Sequence[Tensor],
+        targets: Sequence[Target],
+        layers: Sequence[str],
+        *,
+        rows: int = 16,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.inputs = model, tuple(inputs)
+        self.batch, self.seed = len(inputs[0]), seed
+        self.rows = model.fixed_batch or rows
+        self.layers = tuple(dict.fromkeys(layers))
+        self.targets = tuple(resolved(targets, model, self._first(targets)))
+
+    def _first(self, targets: Sequence[Target]) -> Values:
+        """The output, where targets have to be found in it."""
+        if targets:
+            return {}
+        wanted = Target(strongest=(0,)).layers(self.model)
+        return {name: value.clone() for name, value in self._forward(wanted, self.inputs).items()}
+
+    @property
+    def samples(self) -> Tensor:
+        """The number of each sample."""
+        return torch.arange(self.batch)
+
+    @cached_property
+    def target_layers(self) -> tuple[str, ...]:
+        """The layers that the targets read."""
+        return tuple(dict.fromkeys(i for t in self.targets for i in t.layers(self.model)))
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """The targets' values for the samples as they are, [samples, targets]."""
+        start = self.model.inputs[0].name
+        return self.measure(start, self.inputs[0], self.samples)
+
+    @cached_property
+    def values(self) -> dict[str, Tensor]:
+        """What the layers say to the samples, computed in one pass."""
+        parts = [
+            {name: value.clone() for name, value in self._forward(self.layers, part).items()}
+            for part in self._batches(self.inputs)
+        ]
+        return {name: _joined([part[name] for part in parts], self.batch) for name in self.layers}
+
+    @cached_property
+    def gradients(self) -> Pass:
+        """Of the targets with respect to all layers, at the samples as they are, in one pass."""
+        start = self.model.inputs[0].name
+        return self.differentiate(start, self.inputs[0], self.samples, self.layers)
+
+    def said_to(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What layers say to other inputs, of as many samples."""
+        parts = [self._forward(layers, part) for part in self._batches(inputs)]
+        count = len(inputs[0])
+        return {name: _joined([p[name].clone() for p in parts], count) for name in layers}
+
+    def measure(self, start: str, values: Tensor, samples: Tensor) -> Tensor:
+        """The targets' values for rows, without gradients, [rows, targets]."""
+        found = []
+        for part, which in self._split(values, samples):
+            inputs = self._inputs(start, part, which)
+            if len(inputs) == len(self.inputs):
+                said = self._forward(self.target_layers, inputs)
+            else:
+                with torch.inference_mode():
+                    said = self._probe(start, self.target_layers, None)(*inputs)
+            with torch.inference_mode():
+                found.append(self._scores(said, inputs, which))
+        return torch.cat(found)[: len(values)].clone()
+
+    def differentiate(
+        self,
+        start: str,
+        values: Tensor,
+        samples: Tensor,
+        layers: Sequence[str] | None = None,
+        rewrite: Rewrite | None = None,
+    ) -> Pass:
+        """The targets' values for rows, and their gradients with respect to layers.
+
+        Parameters
+        ----------
+        layers : behind `start`, or it itself; by default it alone.
+        rewrite : changes the graph first, for instance how it goes backwards.
+        """
+        wanted = tuple(layers or (start,))
+        probe = self._probe(start, (*wanted, *self.target_layers), rewrite)
+        passes = [
+            self._one(probe, start, part, which, wanted)
+            for part, which in self._split(values, samples)
+        ]
+        count = len(values)
+        return Pass(
+            scores=torch.cat([each.scores for each in passes])[:count],
+            values={i: torch.cat([p.values[i] for p in passes])[:count] for i in wanted},
+            gradients={
+                i: torch.cat([p.gradients[i] for p in passes], 1)[:, :count] for i in wanted
+            },
+        )
+
+    def pull_back(
+        self, start: str, values: Tensor, samples: Tensor, layer: str, back: Tensor
+    ) -> Tensor:
+        """Of `layer`'s values the products `back` x Jacobian with respect to `start`.
+
+        Parameters
+        ----------
+        back : [targets, rows, *the layer's other axes]
+
+        Returns
+        -------
+        [targets, rows, *the other axes of `start`]
+        """
+        probe, found, begin = self._probe(start, (layer,), None), [], 0
+        for part, which in self._split(values, samples):
+            rows = range(begin, begin + len(part))
+            begin += len(part)
+            theirs = back[:, [min(row, len(values) - 1) for row in rows]]
+            with torch.enable_grad():
+                given = part.detach().requires_grad_()
+                said = probe(*self._inputs(start, given, which))[layer]
+                found.append(torch.stack([_product(said, given, each) for each in theirs]))
+        return torch.cat(found, 1)[:, : len(values)]
+
+    def _one(
+        self, probe: Probe, start: str, part: Tensor, which: Tensor, wanted: Sequence[str]
+    ) -> Pass:
+        with torch.enable_grad():
+            given = part.detach().requires_grad_()
+            inputs = self._inputs(start, given, which)
+            said = probe(*inputs)
+            if start in wanted:
+                said[start] = given
+            scores = self._scores(said, inputs, which)
+            at = [said[layer] for layer in wanted]
+            back = [
+                torch.autograd.grad(total, at, retain_graph=True, materialize_grads=True)
+                for total in scores.sum(0)
+            ]
+        return Pass(
+            scores=scores.detach(),
+            values={layer: said[layer].detach() for layer in wanted},
+            gradients={
+                layer: torch.stack([each[index] for each in back])
+                for index, layer in enumerate(wanted)
+            },
+        )
+
+    def _scores(self, said: Values, inputs: Sequence[Tensor], samples: Tensor) -> Tensor:
+        scene = Scene(model=self.model, values=said, pictures=inputs[0])
+        return torch.stack([target(scene, samples) for target in self.targets], 1)
+
+    def _inputs(self, start: str, values: Tensor, samples: Tensor) -> list[Tensor]:
+        """What a probe is given: the model's inputs and, where it starts at a layer, its value."""
+        names = [spec.name for spec in self.model.inputs]
+        which = samples.to(self.inputs[0].device)
+        inputs = [
+            values if name == start else tensor[which]
+            for name, tensor in zip(names, self.inputs, strict=True)
+        ]
+        return inputs if start in names else [*inputs, values]
+
+    def _probe(self, start: str, layers: Sequence[str], rewrite: Rewrite | None) -> Probe:
+        rewrites: list[Rewrite] = [] if rewrite is None else [rewrite]
+        if start not in {spec.name for spec in self.model.inputs}:
+            rewrites.append(StartAt(self.model.given_graph(), start))
+        chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
+        return self.model.probe(layers, chosen)
+
+    def _forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        return self.model.forward(layers, [each.contiguous() for each in inputs])
+
+    def _split(self, values: Tensor, samples: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Rows in batches; the last repeats a row where the model takes one size only."""
+        parts = []
+        for part, which in zip(
+            torch.split(values, self.rows), torch.split(samples, self.rows), strict=True
+        ):
+            short = self.rows - len(part) if self.model.fixed_batch else 0
+            more = [len(part) - 1] * short
+            index = [*range(len(part)), *more]
+            parts.append((part[index], which[index]) if short else (part, which))
+        return parts
+
+    def _batches(self, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
+        samples = torch.arange(len(inputs[0]))
+        return [[each[which] for each in inputs] for _, which in self._split(samples, samples)]
+
+
+def _product(said: Tensor, given: Tensor, back: Tensor) -> Tensor:
+    [product] = torch.autograd.grad(said, [given], back, retain_graph=True, materialize_grads=True)
+    return product
+
+
+def _joined(parts: Sequence[Tensor], count: int) -> Tensor:
+    return torch.cat(list(parts))[:count]

@@ -1,0 +1,169 @@
+"""How a method of attribution is declared.
+
+    @method(title="Saliency", source="...", effort=lambda **_: Effort(rows=1))
+    def saliency(question: Question, *, absolute: Annotated[bool, "..."] = True) -> Answers:
+        '''What it shows and how.'''
+
+It is a technique like any other: its keyword parameters are its schema. Beside that it says
+where it may look (`places`), where it looks if nobody says (`default`), and its effort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.models.layer import Layer, LayerKind
+from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.baselines import check_baselines
+from hooke_server.techniques.frames import Estimate
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import (
+    Technique,
+    TechniqueFunction,
+    TechniqueKind,
+    described,
+    register,
+)
+from hooke_server.techniques.visualization.requirements import gradient_obstacle
+
+Function = TypeVar("Function", bound=TechniqueFunction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What a method does for each sample and place.
+
+    Attributes
+    ----------
+    rows : versions of the sample that go through the network.
+    gradients : whether they go back too.
+    shared : whether one such pass serves all places and methods that share it.
+    """
+
+    rows: int
+    gradients: bool = True
+    shared: bool = False
+
+
+PlaceObstacle = Callable[[Model, Layer], str]
+"""Why a method cannot look at a layer; empty where it can."""
+
+
+def anywhere(model: Model, layer: Layer) -> str:
+    """For methods that look at inputs and layers alike."""
+    if not layer.output.dtype.is_floating_point:
+        return "its values are not real numbers; choose a layer behind it"
+    if not layer.output.shape or layer.output.shape[:1] != model.inputs[0].shape[:1]:
+        return "its first axis is not the batch"
+    return ""
+
+
+def inner(model: Model, layer: Layer) -> str:
+    """For methods that look at layers, not at inputs."""
+    if layer.kind is LayerKind.INPUT:
+        return "it is an input, and the method looks at layers: name one in layer_globs"
+    return anywhere(model, layer)
+
+
+def only_inputs(model: Model, layer: Layer) -> str:
+    """For methods that look at the model's inputs."""
+    if layer.kind is not LayerKind.INPUT:
+        return "it is a layer, and the method looks at the model's inputs"
+    return anywhere(model, layer)
+
+
+def maps(model: Model, layer: Layer) -> str:
+    """For methods that look at layers with height and width."""
+    if len(layer.position_axes) != 2:
+        return "it has no height and width"
+    return anywhere(model, layer)
+
+
+def first_input(model: Model, targets: Sequence[str]) -> list[str]:
+    """The model's first input."""
+    return [model.inputs[0].name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Technique):
+    """A technique of attribution.
+
+    Attributes
+    ----------
+    effort : from its parameters.
+    places : where it may look.
+    default : from the model and the layers of the targets, where it looks by itself.
+    check : raises for what cannot be asked, from the model, the field and the parameters.
+    """
+
+    effort: Callable[..., Effort]
+    places: PlaceObstacle
+    default: Callable[[Model, Sequence[str]], Sequence[str]]
+
+
+def method(
+    *,
+    title: str,
+    source: str,
+    effort: Callable[..., Effort],
+    places: PlaceObstacle = anywhere,
+    default: Callable[[Model, Sequence[str]], Sequence[str]] = first_input,
+    gradients: bool = True,
+    check: Callable[..., None] | None = None,
+) -> Callable[[Function], Function]:
+    """Declare the decorated generator a method, named like the function.
+
+    Parameters
+    ----------
+    gradients : whether it needs a model that has them.
+    check : (model, field, **parameters), raises for what cannot be asked.
+    """
+
+    def declare(function: Function) -> Function:
+        register(
+            Method(
+                **described(function),
+                kind=TechniqueKind.ATTRIBUTION,
+                title=title,
+                source=source,
+                obstacle=lambda model, site: _target_obstacle(model, site, gradients=gradients),
+                cost=_unasked,
+                check=check or _check,
+                takes_objectives=True,
+                resumable=False,
+                several_models=False,
+                effort=effort,
+                places=places,
+                default=default,
+            )
+        )
+        return function
+
+    return declare
+
+
+def _target_obstacle(model: Model, site: Site, *, gradients: bool) -> str:
+    if gradients and (reason := gradient_obstacle(model)):
+        return reason
+    reason = anywhere(model, model.layer(site.layer))
+    return f"it explains numbers of layers, and of this one {reason}" if reason else ""
+
+
+def _check(model: Model, field: str, **parameters: Any) -> None:
+    if "baselines" in parameters:
+        check_baselines(model, parameters["baselines"], field)
+
+
+def check_neuron(model: Model, field: str, *, through: Site, **parameters: Any) -> None:
+    """Raise where nothing can be passed through a neuron."""
+    _check(model, field, **parameters)
+    if through.unit is None:
+        message = "name a unit of the layer, and perhaps a position"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=f"{field}.through")
+
+
+def _unasked(*_: Any, **__: Any) -> Estimate:
+    raise AssertionError("what methods cost is told by the plan of the whole request")

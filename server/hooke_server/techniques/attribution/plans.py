@@ -1,0 +1,225 @@
+"""Requests for attributions, checked: what to explain, how, and what it will cost.
+
+    plan = bind(model, asked, batch=..., memory=...)
+
+Every check that needs no pass through the network is here; running a plan has none left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.method import Method
+from hooke_server.techniques.attribution.targets import Target
+from hooke_server.techniques.parameters import check_all, plain_message
+from hooke_server.techniques.plans import Item
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import all_techniques
+from hooke_server.techniques.visualization.requirements import (
+    check_objective,
+    gradient_obstacle,
+    upstream,
+)
+
+MAX_METHODS = 64
+"""Methods of a request."""
+
+
+class Drawing(StrEnum):
+    """What is drawn of an attribution; as `hooke.v1.AttributionDrawing`."""
+
+    OVERLAY = "overlay"
+    HEAT_MAP = "heat_map"
+    SIGNED_MAP = "signed_map"
+    TOP_REGIONS = "top_regions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedMethod:
+    """A method as it was asked for: name, patterns of layers, parameters that were given."""
+
+    name: str
+    globs: tuple[str, ...]
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as it came."""
+
+    targets: tuple[Item, ...]
+    methods: tuple[AskedMethod, ...]
+    drawings: tuple[Drawing, ...] = (Drawing.OVERLAY,)
+    tensors: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodPlan:
+    """A method with the layers that it looks at and all its parameters."""
+
+    name: str
+    layers: tuple[str, ...]
+    parameters: tuple[tuple[str, Any], ...]
+
+    @property
+    def method(self) -> Method:
+        """Its declaration."""
+        return find_method(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionPlan:
+    """A checked request.
+
+    Attributes
+    ----------
+    parameters_json : methods with every parameter's value, as JSON.
+    """
+
+    targets: tuple[Target, ...]
+    methods: tuple[MethodPlan, ...]
+    drawings: tuple[Drawing, ...]
+    tensors: bool
+    seed: int
+    digest: str
+    parameters_json: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All that is looked at, each once."""
+        return tuple(dict.fromkeys(layer for each in self.methods for layer in each.layers))
+
+
+def find_method(name: str, field: str = "methods") -> Method:
+    """The method of that name; InvalidArgumentError for another kind of technique."""
+    found = all_techniques().find(name)
+    if not isinstance(found, Method):
+        message = f"{name} is no method of attribution; ListTechniques names them"
+        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
+    return found
+
+
+def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
+    """Check a request against a model.
+
+    Parameters
+    ----------
+    content : digest of the inputs.
+    """
+    targets = tuple(
+        _target(model, item, f"targets[{index}]") for index, item in enumerate(asked.targets)
+    )
+    if not asked.methods or len(asked.methods) > MAX_METHODS:
+        raise _invalid(f"name at least one method and at most {MAX_METHODS}", "methods")
+    read = _target_layers(model, targets)
+    methods = tuple(
+        _method(model, each, read, f"methods[{index}]") for index, each in enumerate(asked.methods)
+    )
+    plain = [
+        {"method": each.name, "layers": each.layers, "parameters": _plain(each)} for each in methods
+    ]
+    facts = [
+        model.state_digest,
+        content,
+        [plain_message(item) for item in asked.targets],
+        plain,
+        list(asked.drawings),
+        asked.tensors,
+        asked.seed,
+    ]
+    return AttributionPlan(
+        targets=targets,
+        methods=methods,
+        drawings=asked.drawings,
+        tensors=asked.tensors,
+        seed=asked.seed,
+        digest="sha256:" + hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        parameters_json=json.dumps({"methods": plain}),
+    )
+
+
+def _plain(plan: MethodPlan) -> dict[str, Any]:
+    parameters = plan.method.parameters
+    return {name: parameters[name].plain(value) for name, value in plan.parameters}
+
+
+def _target(model: Model, item: Item, field: str) -> Target:
+    if item.objective is not None:
+        check_objective(model, item.objective, field)
+        if not item.objective.layers(model):
+            raise _invalid("the objective reads no layer, so no part of one matters to it", field)
+        return Target(objective=item.objective)
+    if item.site is None or item.site.model:
+        raise _invalid("all targets must lie in the model that is asked about", field)
+    return Target(site=item.site)
+
+
+def _target_layers(model: Model, targets: Sequence[Target]) -> list[str]:
+    asked = targets or (Target(strongest=(0,)),)
+    return list(dict.fromkeys(layer for each in asked for layer in each.layers(model)))
+
+
+def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -> MethodPlan:
+    method, here = find_method(asked.name, field), f"{field}.{asked.name}"
+    for layer in read:
+        if reason := method.obstacle(model, Site(layer=layer)):
+            raise _not_applicable(method.name, layer, reason, field)
+    values = check_all(method.parameters, asked.given, here)
+    method.check(model, here, **values)
+    layers = [layer.id for layer in model.match(asked.globs)] if asked.globs else []
+    for layer_id in layers or method.default(model, read):
+        _check_place(model, method, layer_id, read, f"{field}.layer_globs")
+    return MethodPlan(
+        name=method.name,
+        layers=tuple(layers or method.default(model, read)),
+        parameters=tuple(values.items()),
+    )
+
+
+def _check_place(
+    model: Model, method: Method, layer_id: str, read: Sequence[str], field: str
+) -> None:
+    layer = model.layer(layer_id)
+    if reason := method.places(model, layer):
+        raise _not_applicable(method.name, layer_id, reason, field)
+    if layer_id in {spec.name for spec in model.inputs}:
+        return
+    if reason := gradient_obstacle(model):  # only the graph can start at a layer
+        raise _not_applicable(method.name, layer_id, reason, field)
+    for target in read:
+        if layer_id in read or not _leads(model, layer_id, target):
+            raise _invalid(
+                f"{target!r}, which is explained, is not computed from {layer_id!r}; name a layer"
+                " before it",
+                field,
+            )
+
+
+def _leads(model: Model, layer: str, target: str) -> bool:
+    """Whether what a layer says goes into what a target reads."""
+    behind = {each.id for each in upstream(model, [target])}
+    inside = {each.id for each in upstream(model, [layer])}
+    blocks = model.graph.blocks if model.graph else {}
+    return layer in behind or (layer in blocks and inside <= behind)
+
+
+def _not_applicable(method: str, layer: str, reason: str, field: str) -> FailedPreconditionError:
+    return FailedPreconditionError(
+        Reason.TECHNIQUE_NOT_APPLICABLE,
+        f"{method} is not valid for layer {layer!r}: {reason}",
+        field=field,
+        technique=method,
+        layer=layer,
+    )
+
+
+def _invalid(message: str, field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
