@@ -2,7 +2,6 @@
 
 import { useEffect } from "preact/hooks";
 import { path } from "./address";
-import { Empty } from "./parts/status";
 import { type Place, pathOf, placeOf } from "./server/names";
 import { CompareView } from "./views/compare";
 import { LayerView } from "./views/layer";
@@ -32,7 +31,7 @@ export function App() {
   const route = routeOf(path.value);
   const place = "place" in route ? route.place : undefined;
   useEffect(() => {
-    document.title = place ? `${titleOf(place)} – Hooke` : "Hooke";
+    document.title = place ? `${titleOf(place)} · Hooke` : "Hooke";
   }, [path.value]);
   return (
     <>
@@ -64,11 +63,14 @@ function View({ route }: { route: Route }) {
   if (route.view === "compare") return <CompareView />;
   if (!("place" in route))
     return (
-      <Empty title="There is nothing at this address">
+      <div class="page">
+        <header class="title">
+          <h1>There is nothing at this address</h1>
+        </header>
         <p>
-          <a href="/">All models</a>
+          It may be of another server. <a href="/">All models</a> of this one.
         </p>
-      </Empty>
+      </div>
     );
   const { model, layer, unit } = route.place;
   if (route.view === "photograph") return <PhotographView id={model} />;

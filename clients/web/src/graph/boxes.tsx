@@ -20,7 +20,8 @@ export function BoxView({ node, layout, toggle, model }: Drawn & { model: string
   if (placed === undefined) return null; // the layout is that of a moment ago
   const { width, height } = placed;
   const own = layer.id.slice(layer.parentId ? layer.parentId.length + 1 : 0);
-  const name = /^\d+$/.test(own) ? layer.id : own;
+  const shown = cut(/^\d+$/.test(own) ? layer.id : own, 22);
+  const about = facts(layer);
   return (
     <g
       class="box"
@@ -28,15 +29,15 @@ export function BoxView({ node, layout, toggle, model }: Drawn & { model: string
       data-closed={closed}
       transform={`translate(${placed.x - width / 2} ${placed.y - height / 2})`}
     >
-      <a href={pathOf({ model, layer: layer.id })} aria-label={`Layer ${layer.id}, ${layer.op}`}>
+      <a href={pathOf({ model, layer: layer.id })}>
         {closed && <rect class="box-behind" x="4" y="4" width={width} height={height} rx="7" />}
         <rect class="box-front" width={width} height={height} rx="7" />
         <rect class="box-family" width="3" height={height - 20} x="9" y="10" rx="1.5" />
         <text x="20" y="20" class="box-name">
-          {cut(name, 22)}
+          {shown}
         </text>
         <text x="20" y="36" class="box-facts">
-          {facts(layer)}
+          {about}
         </text>
       </a>
       {closed && (
@@ -103,7 +104,7 @@ function Toggle(props: { x: number; y: number; label: string; sign: string; togg
     <g
       class="toggle"
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-label={props.label}
       onClick={props.toggle}
       onKeyDown={key}
@@ -119,7 +120,7 @@ function Toggle(props: { x: number; y: number; label: string; sign: string; togg
 /** Operation and shape; of the two the operation is cut. */
 function facts(layer: Layer): string {
   const size = shape(layer.output?.shape ?? []);
-  return `${cut(layer.op, Math.max(6, 29 - size.length))} · ${size}`;
+  return `${cut(layer.op, Math.max(6, 27 - size.length))} · ${size}`;
 }
 
 const cut = (text: string, most: number): string =>

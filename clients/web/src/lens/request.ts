@@ -1,6 +1,11 @@
 /** Requests for pictures. */
 
-import { create, fromJson } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromJson, type JsonObject } from "@bufbuild/protobuf";
+import {
+  type AttributeRequest,
+  AttributeRequestSchema,
+  AttributionMethodSchema,
+} from "../gen/hooke/v1/attribution_service_pb";
 import { LocationSchema } from "../gen/hooke/v1/location_pb";
 import type { Technique } from "../gen/hooke/v1/technique_service_pb";
 import {
@@ -8,6 +13,8 @@ import {
   type VisualizeRequest,
   VisualizeRequestSchema,
 } from "../gen/hooke/v1/visualization_service_pb";
+import { photograph } from "../pictures/photographs";
+import { exactly } from "../pictures/reading";
 import { type Place, resourceName } from "../server/names";
 import { locationOf } from "../server/server";
 import { messageJson } from "./message";
@@ -19,23 +26,54 @@ const EVERY = 4;
 const FEW_STEPS = 48;
 const WIDE = 0.1;
 
+/** The technique as the member of its request's oneof, with its parameters from the query. */
+async function techniqueJson(
+  technique: Technique,
+  request: DescMessage,
+  values: URLSearchParams,
+): Promise<JsonObject> {
+  const field = request.fields.find((each) => each.name === technique.name);
+  if (field?.message === undefined)
+    throw new Error(`this page does not know the lens '${technique.name}'; reload it`);
+  return { [technique.name]: await messageJson(technique.parameters, field.message, values) };
+}
+
 /** A lens, with its parameters as they stand in the query, pointed at a place. */
 export async function lensRequest(
   technique: Technique,
   place: Place,
   values: URLSearchParams,
 ): Promise<VisualizeRequest> {
-  const field = VisualizeRequestSchema.fields.find((each) => each.name === technique.name);
-  if (field?.message === undefined)
-    throw new Error(`this page does not know the lens '${technique.name}'; reload it`);
   const request = fromJson(VisualizeRequestSchema, {
-    [technique.name]: await messageJson(technique.parameters, field.message, values),
+    ...(await techniqueJson(technique, VisualizeRequestSchema, values)),
     seed: values.get("seed") ?? "0",
     previews: { every: EVERY },
   });
   const value = create(LocationSchema, locationOf(place));
   request.items = [create(VisualizationItemSchema, { target: { case: "location", value } })];
   return request;
+}
+
+/** Why a model says what a unit says to a photograph, by a method at a layer or at the input. */
+export async function attributionRequest(
+  technique: Technique,
+  question: { readonly target: Place; readonly photo: string; readonly at: string | undefined },
+  values: URLSearchParams,
+): Promise<AttributeRequest> {
+  const method = fromJson(
+    AttributionMethodSchema,
+    await techniqueJson(technique, AttributionMethodSchema, values),
+  );
+  if (question.at !== undefined) method.layerGlobs = [exactly(question.at)];
+  const { bytes } = await photograph(question.photo);
+  return create(AttributeRequestSchema, {
+    model: resourceName({ model: question.target.model }),
+    inputs: [{ value: { case: "images", value: { images: [{ data: bytes }] } } }],
+    targets: [{ target: { case: "location", value: locationOf(question.target) } }],
+    methods: [method],
+    omitPictures: true,
+    seed: BigInt(values.get("seed") ?? 0),
+  });
 }
 
 /** The filters of units of a first convolution, as one sheet. */

@@ -32,7 +32,10 @@ export function Overlay({ seen, map, strength, mark, label }: OverlayProps) {
     const brush = ref.current?.getContext("2d");
     if (!brush) return;
     brush.setTransform(SHARPNESS, 0, 0, SHARPNESS, 0, 0);
+    // Colours of a map are told apart over grey.
+    brush.filter = map ? `saturate(${1 - strength})` : "none";
     drawSeen(brush, seen);
+    brush.filter = "none";
     if (map) drawMap(brush, map, strength, seen);
     if (mark) drawMark(brush, mark);
   }, [seen, map, strength, mark]);
@@ -81,16 +84,20 @@ function drawMap(
   brush.restore();
 }
 
+/** Share of the values that are paler than the full colour. */
+const FULL_COLOUR = 0.995;
+
 const FOR = [255, 122, 24] as const;
 const AGAINST = [40, 120, 255] as const;
 
 /** Orange for, blue against, and clear where there is nothing. */
 export function colours({ values, rows, columns }: NumberMap): Uint8ClampedArray<ArrayBuffer> {
-  let most = 1e-12;
-  for (let at = 0; at < values.length; at++) most = Math.max(most, Math.abs(values[at] ?? 0));
+  const sizes = Float64Array.from(values, Math.abs).sort();
+  // A few values far beyond all others would leave the rest unseen.
+  const most = sizes[Math.floor(FULL_COLOUR * (sizes.length - 1))] || 1e-12;
   const pixels = new Uint8ClampedArray(4 * rows * columns);
   for (let at = 0; at < rows * columns; at++) {
-    const share = (values[at] ?? 0) / most;
+    const share = Math.max(-1, Math.min(1, (values[at] ?? 0) / most));
     pixels.set(share > 0 ? FOR : AGAINST, 4 * at);
     pixels[4 * at + 3] = 255 * Math.abs(share) ** 0.8;
   }

@@ -4,6 +4,7 @@ import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { ActivationService } from "../gen/hooke/v1/activation_service_pb";
+import { AttributionService } from "../gen/hooke/v1/attribution_service_pb";
 import { type Layer, type Model, ModelService } from "../gen/hooke/v1/model_service_pb";
 import { type Technique, TechniqueService } from "../gen/hooke/v1/technique_service_pb";
 import { VisualizationService } from "../gen/hooke/v1/visualization_service_pb";
@@ -15,6 +16,7 @@ const PAGE_SIZE = 1000;
 export class Server {
   readonly models: Client<typeof ModelService>;
   readonly activations: Client<typeof ActivationService>;
+  readonly attribution: Client<typeof AttributionService>;
   readonly techniques: Client<typeof TechniqueService>;
   readonly visualization: Client<typeof VisualizationService>;
   private readonly known = new Map<string, Promise<unknown>>();
@@ -22,6 +24,7 @@ export class Server {
   constructor(transport: Transport) {
     this.models = createClient(ModelService, transport);
     this.activations = createClient(ActivationService, transport);
+    this.attribution = createClient(AttributionService, transport);
     this.techniques = createClient(TechniqueService, transport);
     this.visualization = createClient(VisualizationService, transport);
   }

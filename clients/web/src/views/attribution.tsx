@@ -1,93 +1,142 @@
-/** Which parts of a picture speak for an answer, at a layer of choice. */
+/** Which parts of a picture speak for an answer: any method, at the picture or at a layer. */
 
+import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { go, query, withQuery } from "../address";
+import { go, query, withOnly, withQuery } from "../address";
 import { type Layer, LayerKind } from "../gen/hooke/v1/model_service_pb";
-import { useLens } from "../lens/run";
-import { WorkStatus } from "../parts/status";
+import { type Technique, TechniqueKind } from "../gen/hooke/v1/technique_service_pb";
+import { TechniqueForm } from "../lens/form";
+import { attributionRequest } from "../lens/request";
+import { FailureCard, Waiting, WorkStatus } from "../parts/status";
 import { MapFigure } from "../pictures/map_figure";
-import type { NumberMap } from "../pictures/overlay";
 import type { Seen } from "../pictures/reading";
+import { summedMap } from "../pictures/sums";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
+import { useWork } from "../work/work";
+
+/** Methods that are quick and easily read come first. */
+const FIRST = ["grad_cam", "input_x_gradient"];
+
+/** Names of the query that stay when another method is chosen. */
+const KEPT = ["photo", "class", "at"];
 
 interface AttributionProps {
-  readonly output: Place;
+  /** The unit that is explained. */
+  readonly target: Required<Place>;
   readonly canvas: Seen;
   readonly photo: string;
-  readonly target: number;
   readonly label: string;
 }
 
-/** Activation times gradient, as the lens `spatial_attribution` has it. */
-export function SpatialAttribution({ output, canvas, photo, target, label }: AttributionProps) {
+/** The section. */
+export function Attribution(props: AttributionProps) {
+  const { target, label } = props;
   const server = useServer();
-  const { value: layers } = useAnswer(() => server.layers(output.model), output.model);
-  const maps = useMemo(() => (layers ?? []).filter(hasPlaces), [layers]);
-  const layer = query.value.get("layer") ?? usual(maps)?.id;
-  const place = { model: output.model, ...(layer !== undefined && { layer }) };
-  const { value: techniques } = useAnswer(() => server.techniquesAt(place), pathOf(place));
-  const technique = techniques?.find(({ name }) => name === "spatial_attribution");
-  const values = new URLSearchParams({
-    photograph: photo,
-    target: pathOf({ ...output, unit: target }),
-  });
-  const lens = layer && technique ? { technique, place, values } : undefined;
-  const { work, again } = useLens(lens);
-  const tensor = work?.observation.value.tensors.find(({ name }) => name === "attribution");
-  const map = useMemo((): NumberMap | undefined => {
-    const [rows, columns] = tensor?.shape.slice(-2) ?? [];
-    return tensor && rows && columns ? { rows, columns, values: tensor.values } : undefined;
-  }, [tensor]);
+  const ask = () => Promise.all([server.techniquesAt(target), server.layers(target.model)]);
+  const { value, failure, again } = useAnswer(ask, pathOf(target));
+  const methods = (value?.[0] ?? []).filter(
+    ({ kind, applicability }) =>
+      kind === TechniqueKind.ATTRIBUTION && applicability?.applicable !== false,
+  );
+  const named = query.value.get("method");
+  const usual = FIRST.find((name) => methods.some((each) => each.name === name));
+  const method = methods.find(({ name }) => name === (named ?? usual)) ?? methods[0];
   return (
     <section class="attribution" aria-label="Attribution">
       <h2>
         What speaks for <em>{label}</em>, and what against
       </h2>
-      <div class="response">
-        <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />
-        <div>
-          <label class="stacked">
-            At layer
-            <select
-              value={layer ?? ""}
-              onChange={(event) =>
-                go(withQuery({ layer: event.currentTarget.value }), { replace: true })
-              }
-            >
-              {maps.map(({ id }) => (
-                <option key={id} value={id} selected={id === layer}>
-                  {id}
-                </option>
-              ))}
-            </select>
-          </label>
-          <p class="legend">
-            <span class="for">for</span> <span class="against">against</span>
-          </p>
-          <p class="note">
-            Activation times gradient, summed over the layer's units. Early layers tell fine places,
-            late layers whole things.
-          </p>
-          {work && <WorkStatus work={work} again={again} what="The attribution" />}
-        </div>
-      </div>
+      {failure && <FailureCard failure={failure} again={again} />}
+      {!value && !failure && <Waiting what="The methods" />}
+      {value && method && (
+        <Explained {...props} methods={methods} method={method} layers={value[1]} />
+      )}
     </section>
   );
 }
 
-/** Rows and columns, and more than one of each. */
-function hasPlaces({ output }: Layer): boolean {
-  const [, , rows, columns] = output?.shape ?? [];
+interface ExplainedProps extends AttributionProps {
+  readonly methods: readonly Technique[];
+  readonly method: Technique;
+  readonly layers: readonly Layer[];
+}
+
+function Explained(props: ExplainedProps) {
+  const { target, canvas, photo, label, method } = props;
+  const server = useServer();
+  const round = useSignal(0);
+  const places = useMemo(() => props.layers.filter(hasPlaces), [props.layers]);
+  const at = query.value.get("at") ?? usualLayer(places)?.id;
+  const values = query.value;
+  const call = async (signal: AbortSignal) => {
+    const request = await attributionRequest(method, { target, photo, at }, values);
+    return server.attribution.attribute(request, { signal });
+  };
+  const work = useWork(call, `${method.name} ${pathOf(target)} ${values} ${at} ${round.value}`);
+  const tensor = work?.observation.value.tensors.find(({ name }) => name === method.name);
+  const map = useMemo(() => summedMap(tensor), [tensor]);
   return (
-    output?.shape.length === 4 && Number(rows?.size ?? 0) > 1 && Number(columns?.size ?? 0) > 1
+    <div class="response">
+      <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />
+      <div>
+        <Choices {...props} at={at} places={places} />
+        <p class="note">{method.description.split("\n\n")[0]}</p>
+        <p class="legend">
+          <span class="for">speaks for it</span> <span class="against">against</span>
+        </p>
+        {work && <WorkStatus work={work} again={() => round.value++} what={method.title} />}
+        <details class="settings">
+          <summary>Change how it is made</summary>
+          <TechniqueForm technique={method} />
+        </details>
+      </div>
+    </div>
   );
 }
 
+function Choices(props: ExplainedProps & { at: string | undefined; places: readonly Layer[] }) {
+  const { methods, method, places, at } = props;
+  const chooseMethod = (name: string) => go(withOnly(KEPT, { method: name }));
+  const chooseLayer = (id: string) => go(withQuery({ at: id }));
+  return (
+    <div class="choices">
+      <label class="stacked">
+        Method
+        <select onChange={(event) => chooseMethod(event.currentTarget.value)}>
+          {methods.map(({ name, title }) => (
+            <option key={name} value={name} selected={name === method.name}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="stacked">
+        At
+        <select onChange={(event) => chooseLayer(event.currentTarget.value)}>
+          {places.map(({ id, kind }) => (
+            <option key={id} value={id} selected={id === at}>
+              {kind === LayerKind.INPUT ? "the picture itself" : id}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
+
+/** Rows and columns, and more than one of each; of what is inside a module only the larger parts. */
+function hasPlaces({ output, kind, macs }: Layer): boolean {
+  const [, , rows, columns] = output?.shape ?? [];
+  const map =
+    output?.shape.length === 4 && Number(rows?.size ?? 0) * Number(columns?.size ?? 0) > 1;
+  return map && (kind === LayerKind.INPUT || macs > 0n);
+}
+
 /** The last module that still has places enough to point with. */
-function usual(layers: readonly Layer[]): Layer | undefined {
+function usualLayer(layers: readonly Layer[]): Layer | undefined {
   const rows = ({ output }: Layer) => Number(output?.shape[2]?.size ?? 0);
-  const modules = layers.filter(({ kind, macs }) => kind === LayerKind.BLOCK && macs > 0n);
+  const modules = layers.filter(({ kind }) => kind === LayerKind.BLOCK);
   return modules.findLast((each) => rows(each) >= 12) ?? layers.at(-1);
 }

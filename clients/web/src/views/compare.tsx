@@ -103,7 +103,8 @@ function LayerAndUnit(props: { id: string; place: Place; choose: (place: Place) 
         <input
           list={list}
           value={place.layer ?? ""}
-          placeholder="blocks.4.2"
+          disabled={layers === undefined}
+          placeholder={layers === undefined ? "loading" : layers.at(-1)?.id}
           onInput={({ currentTarget: { value } }) => {
             if (ids.has(value)) choose({ model: place.model, layer: value });
           }}

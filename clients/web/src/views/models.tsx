@@ -1,5 +1,6 @@
 /** All models that the server knows. */
 
+import { useEffect } from "preact/hooks";
 import { type Layer, type Model, ModelFormat, ModelState } from "../gen/hooke/v1/model_service_pb";
 import { bytes, shape, short } from "../parts/numbers";
 import { Empty, FailureCard, Waiting } from "../parts/status";
@@ -15,10 +16,19 @@ const STATES: Partial<Record<ModelState, string>> = {
   [ModelState.UNLOADING]: "unloading",
 };
 
+/** States that soon become others, and after how many milliseconds to look again. */
+const MOVING = new Set([ModelState.LOADING, ModelState.UNLOADING]);
+const LOOK_AGAIN = 1000;
+
 /** The first thing that is seen. */
 export function ModelsView() {
   const server = useServer();
   const { value: models, failure, again } = useAnswer(() => server.listModels(), "models");
+  const moving = models?.some(({ state }) => MOVING.has(state));
+  useEffect(() => {
+    const timer = moving ? setTimeout(again, LOOK_AGAIN) : undefined;
+    return () => clearTimeout(timer);
+  }, [models]);
   return (
     <div class="page">
       <header class="title">

@@ -11,7 +11,7 @@ import { pathOf, placeOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
 import { useWork } from "../work/work";
-import { SpatialAttribution } from "./attribution";
+import { Attribution } from "./attribution";
 import { answersOf, Classes } from "./classes";
 
 /** The view. */
@@ -76,11 +76,10 @@ function Answer({ model }: { model: Model }) {
         </div>
       </div>
       {canvas && target !== undefined && (
-        <SpatialAttribution
-          output={output}
+        <Attribution
+          target={{ model: output.model, layer: output.layer ?? "", unit: target }}
           canvas={canvas}
           photo={photo}
-          target={target}
           label={model.classLabels[target] ?? `unit ${target}`}
         />
       )}

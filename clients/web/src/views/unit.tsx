@@ -97,12 +97,14 @@ function Siblings({ place, count }: { place: Required<Place>; count: number }) {
   return (
     <nav class="actions" aria-label="Other units">
       {unit > 0 && (
-        <a class="button" href={pathOf({ ...place, unit: unit - 1 })} aria-label="The unit before">
-          ← {unit - 1}
+        <a class="button" href={pathOf({ ...place, unit: unit - 1 })} title="The unit before">
+          ← <span class="visually-hidden">unit </span>
+          {unit - 1}
         </a>
       )}
       {unit + 1 < count && (
-        <a class="button" href={pathOf({ ...place, unit: unit + 1 })} aria-label="The next unit">
+        <a class="button" href={pathOf({ ...place, unit: unit + 1 })} title="The next unit">
+          <span class="visually-hidden">unit </span>
           {unit + 1} →
         </a>
       )}

@@ -7,11 +7,11 @@ import { decimal } from "../parts/numbers";
 import { Empty, FailureCard, Waiting, WorkStatus } from "../parts/status";
 import { fieldOf } from "../pictures/crop";
 import { MapFigure } from "../pictures/map_figure";
-import type { NumberMap } from "../pictures/overlay";
 import { Patches } from "../pictures/patches";
 import { peaksOf } from "../pictures/peaks";
 import { AddressPicker, chosenPhotograph } from "../pictures/picker";
 import { exactly, readingOf, type Seen, seen } from "../pictures/reading";
+import { summedMap } from "../pictures/sums";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
@@ -70,10 +70,7 @@ function Drawn(props: { layer: Layer; canvas: Seen; observation: Observation }) 
   const { layer, canvas, observation } = props;
   const pointed = useSignal(0);
   const [tensor] = observation.tensors;
-  const map = useMemo((): NumberMap | undefined => {
-    const [, , rows, columns] = tensor?.shape ?? [];
-    return tensor && rows && columns ? { rows, columns, values: tensor.values } : undefined;
-  }, [tensor]);
+  const map = useMemo(() => summedMap(tensor), [tensor]);
   const input = { width: canvas.how.cropWidth, height: canvas.how.cropHeight };
   const peaks = useMemo(() => (map ? peaksOf(map, STRONGEST) : []), [map]);
   const fields = useMemo(

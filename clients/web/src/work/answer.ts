@@ -10,13 +10,22 @@ export interface Answer<T> {
   readonly again: () => void;
 }
 
-/** Ask when the component comes and when `key` changes; an outdated answer is dropped. */
+interface State<T> {
+  readonly key: string;
+  readonly value?: T;
+  readonly failure?: Failure;
+}
+
+/**
+ * Ask when the component comes and when `key` changes; an outdated answer is dropped. When it is
+ * asked again, the last answer stays until the next is there; a failure does not.
+ */
 export function useAnswer<T>(ask: () => Promise<T>, key: string): Answer<T> {
   const [round, setRound] = useState(0);
-  const [state, setState] = useState<{ key: string; value?: T; failure?: Failure }>({ key });
+  const [state, setState] = useState<State<T>>({ key });
   useEffect(() => {
     let wanted = true;
-    setState({ key });
+    setState((old) => (old.key === key && old.failure === undefined ? old : { key }));
     ask().then(
       (value) => wanted && setState({ key, value }),
       (error) => wanted && setState({ key, failure: failureOf(error) }),
@@ -25,6 +34,6 @@ export function useAnswer<T>(ask: () => Promise<T>, key: string): Answer<T> {
       wanted = false;
     };
   }, [key, round]);
-  const again = () => setRound(round + 1);
+  const again = () => setRound((last) => last + 1);
   return state.key === key ? { ...state, again } : { again };
 }
