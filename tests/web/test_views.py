@@ -38,6 +38,7 @@ def test_modules_open_and_close_by_keyboard_and_stay_so(visit):
 def test_the_graph_moves_and_grows(visit):
     page = visit.open("/models/demo")
     drawing = page.locator(".graph svg > g")
+    expect(drawing).not_to_have_attribute("transform", "scale(1) translate(0 0)")
     before = drawing.get_attribute("transform")
     page.get_by_role("button", name="Enlarge").click()
     expect(drawing).not_to_have_attribute("transform", before)
