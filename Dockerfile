@@ -2,7 +2,8 @@
 #
 #   docker build --target gpu --tag hooke:gpu .
 #   docker build --target cpu --tag hooke:cpu .
-#   docker run --read-only --tmpfs /tmp -p 127.0.0.1:50051:50051 -v ./models:/models:ro hooke:cpu
+#   docker run --read-only --tmpfs /tmp -p 127.0.0.1:50051:50051 -p 127.0.0.1:8080:8080 \
+#       -v ./models:/models:ro hooke:cpu
 #
 # It runs as user 10001 on a read-only root; only /tmp is written to. PyPI's torch
 # for Linux brings CUDA along; for a small CPU image name an index that has CPU
@@ -39,8 +40,9 @@ ENV PATH=/opt/hooke/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_WAIT_POLICY=PASSIVE \
     HOOKE_ADDRESS=0.0.0.0:50051 \
+    HOOKE_WEB_ADDRESS=0.0.0.0:8080 \
     HOOKE_MODEL_ROOT=/models
-EXPOSE 50051
+EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --start-period=60s --interval=15s --timeout=5s \
     CMD ["hooke", "health", "--address", "localhost:50051"]
@@ -49,11 +51,11 @@ ENTRYPOINT ["tini", "--", "python3", "-m", "hooke_server"]
 FROM runtime AS gpu
 ARG PIP_EXTRA_INDEX_URL
 COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server]" && rm -rf /wheels
+RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server,web]" && rm -rf /wheels
 USER 10001:10001
 
 FROM runtime AS cpu
 ARG PIP_EXTRA_INDEX_URL
 COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server-cpu]" && rm -rf /wheels
+RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server-cpu,web]" && rm -rf /wheels
 USER 10001:10001

@@ -101,7 +101,7 @@ def test_the_page_is_there_where_it_is_wanted(module, monkeypatch):
         with urllib.request.urlopen(url) as answer:  # noqa: S310
             assert [model["name"] for model in json.load(answer)["models"]] == ["models/net"]
         taken = serving.page.removeprefix("http://").strip("/")
-        with pytest.raises(OSError, match="cannot serve the page on .*: it is taken"):
+        with pytest.raises(OSError, match=r"cannot serve the page on .*: it is taken"):
             hooke_server.serve(module, EXAMPLE, web_address=taken)
     with pytest.raises(ValueError, match="neither HOST:PORT nor off"):
         hooke_server.serve(module, EXAMPLE, web_address="here")

@@ -190,7 +190,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     """Settings from options and variables; where they are wrong the program ends with code 2."""
     parser = argparse.ArgumentParser(
         prog="hooke serve",
-        description="Serve models to Hooke's clients, over gRPC.",
+        description="Serve models to Hooke's clients, over gRPC and HTTP.",
         epilog="Each option can be set as a variable too: --model-root as HOOKE_MODEL_ROOT.",
         allow_abbrev=False,
     )

@@ -16,6 +16,7 @@ SERVICES = {
     "hooke.v1.ActivationService",
     "hooke.v1.TechniqueService",
     "hooke.v1.VisualizationService",
+    "hooke.v1.AttributionService",
 }
 
 VISUALIZE = visualization_service_pb2.VisualizeRequest(

@@ -135,6 +135,7 @@ async def test_each_answer_forbids_a_browser_what_it_need_not_do(port, path):
     assert policy["script-src"] == policy["connect-src"] == "'self'"
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["referrer-policy"] == "no-referrer"
     assert "server" not in headers
 

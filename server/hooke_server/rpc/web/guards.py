@@ -37,6 +37,7 @@ SECURITY = {
         )
     ),
     "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
 }
 

@@ -123,8 +123,8 @@ class WebServer:
             if state.tasks:
                 await asyncio.wait(set(state.tasks), timeout=wait)
             for connection in set(state.connections):
-                if connection.flow.write_paused or not stalled_alone:
-                    cast("asyncio.Transport", connection.transport).abort()
+                if connection.transport.get_write_buffer_size() or not stalled_alone:
+                    connection.transport.abort()
 
 
 class _Server(uvicorn.Server):
