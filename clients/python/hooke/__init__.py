@@ -11,6 +11,7 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke.activations import Activations
 from hooke.client import Client, connect
+from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -51,14 +52,17 @@ from hooke.version import __version__
 from hooke.visualization import SpriteSheet
 
 __all__ = [
+    "Ablate",
     "Accentuation",
     "ActivationGrid",
     "Activations",
+    "AddDirection",
     "AlreadyExistsError",
     "CancelledError",
     "Caricature",
     "ChannelAttribution",
     "Checkpoint",
+    "Clamp",
     "Client",
     "Column",
     "Comparison",
@@ -89,8 +93,10 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Replace",
     "ResourceExhaustedError",
     "Result",
+    "Scale",
     "SemanticDictionary",
     "SpatialAttribution",
     "SpriteSheet",

@@ -8,6 +8,7 @@ from typing import Unpack
 
 from hooke.activations import Activations, collect
 from hooke.connection import Connection
+from hooke.edits import Edits, edit_messages
 from hooke.errors import DataLossError
 from hooke.frames import Estimate, Frame, Picture, Result
 from hooke.inputs import INLINE_BYTES, Inputs, Prepared, inline, prepare, size
@@ -17,8 +18,8 @@ from hooke.readout import Readout, ReadoutOptions, readouts
 from hooke.recording import Recording
 from hooke.techniques import Lens
 from hooke.v1 import activation_service_pb2 as activation
+from hooke.v1 import edit_pb2, readout_pb2, technique_service_pb2
 from hooke.v1 import model_service_pb2 as pb
-from hooke.v1 import readout_pb2, technique_service_pb2
 from hooke.v1.model_service_pb2_grpc import ModelServiceStub
 from hooke.v1.technique_service_pb2_grpc import TechniqueServiceStub
 from hooke.values import Layer, Model, Technique, WeightSummary
@@ -151,7 +152,13 @@ class Client:
         return {weight.name: weight for weight in self._connection.weights(request)}
 
     def activations(
-        self, model: str, inputs: Inputs, layers: Layers, **options: Unpack[ReadoutOptions]
+        self,
+        model: str,
+        inputs: Inputs,
+        layers: Layers,
+        *,
+        edits: Edits = (),
+        **options: Unpack[ReadoutOptions],
     ) -> Activations:
         """What layers say to an input, in one forward pass.
 
@@ -159,34 +166,43 @@ class Client:
         ----------
         inputs : a picture, an array or several; see `hooke.inputs`.
         layers : ids or patterns, which share `options`, or `Readout`s.
+        edits : changes to what layers yield; see `hooke.edits`.
         options : units, positions, slices, reduce, over, dtype, feature_maps; see `Readout`.
         """
-        prepared = prepare(inputs)
+        prepared, changes = prepare(inputs), edit_messages(edits, model)
         wanted = readouts(layers, options)
-        if size(prepared) > INLINE_BYTES:
-            [answer] = self._record(model, [prepared], wanted)
+        if size(prepared) + sum(each.ByteSize() for each in changes) > INLINE_BYTES:
+            [answer] = self._record(model, [prepared], wanted, changes)
             return answer
         request = activation.StreamActivationsRequest(
-            model=model_name(model), inputs=inline(prepared), readouts=wanted
+            model=model_name(model), inputs=inline(prepared), readouts=wanted, edits=changes
         )
         [answer] = collect(self._connection.compute(request))
         return answer
 
     def estimate(
-        self, model: str, inputs: Inputs, layers: Layers, **options: Unpack[ReadoutOptions]
+        self,
+        model: str,
+        inputs: Inputs,
+        layers: Layers,
+        *,
+        edits: Edits = (),
+        **options: Unpack[ReadoutOptions],
     ) -> Estimate:
         """What `activations` would cost; everything is checked and nothing computed.
 
         The inputs must fit into a message; the cost of a batch is that of a part, multiplied.
         """
-        prepared = prepare(inputs)
-        if size(prepared) > INLINE_BYTES:
-            too_large = f"these inputs have {size(prepared)} bytes, at most {INLINE_BYTES} fit"
+        prepared, changes = prepare(inputs), edit_messages(edits, model)
+        total = size(prepared) + sum(each.ByteSize() for each in changes)
+        if total > INLINE_BYTES:
+            too_large = f"inputs and edits have {total} bytes, at most {INLINE_BYTES} fit"
             raise ValueError(f"{too_large} into an estimate; ask for a part of the batch")
         request = activation.StreamActivationsRequest(
             model=model_name(model),
             inputs=inline(prepared),
             readouts=readouts(layers, options),
+            edits=changes,
             validate_only=True,
         )
         return _estimate(self._connection.compute(request))
@@ -196,6 +212,8 @@ class Client:
         model: str,
         inputs: Iterable[Inputs],
         layers: Layers,
+        *,
+        edits: Edits = (),
         **options: Unpack[ReadoutOptions],
     ) -> Iterator[Activations]:
         """The answers to many inputs, each as `activations` gives it, one after another.
@@ -204,12 +222,19 @@ class Client:
         slows the server, and the server slows whoever makes the inputs. What `inputs`
         raises is raised here, after the answers to the inputs before.
         """
-        return self._record(model, map(prepare, inputs), readouts(layers, options))
+        changes = edit_messages(edits, model)
+        return self._record(model, map(prepare, inputs), readouts(layers, options), changes)
 
     def _record(
-        self, model: str, runs: Iterable[Prepared], wanted: Sequence[readout_pb2.Readout]
+        self,
+        model: str,
+        runs: Iterable[Prepared],
+        wanted: Sequence[readout_pb2.Readout],
+        changes: Sequence[edit_pb2.Edit],
     ) -> Iterator[Activations]:
-        configuration = activation.RecordingConfiguration(model=model_name(model), readouts=wanted)
+        configuration = activation.RecordingConfiguration(
+            model=model_name(model), readouts=wanted, edits=changes
+        )
         recording = Recording(configuration, runs)
         return recording.answers(self._connection.record(recording.requests()))
 
@@ -249,7 +274,7 @@ class Client:
         ----------
         technique : how; by default feature visualization with the server's defaults.
         options : layer, unit, label, position or objective; seed, previews, format,
-            sprite sheet, time budget, resume_from; see `VisualizeOptions`.
+            sprite sheet, time budget, resume_from, edits; see `VisualizeOptions`.
         """
         return self._connection.compute(visualize_request(model, technique, options))
 

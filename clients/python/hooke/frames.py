@@ -187,7 +187,7 @@ class ModelProvenance:
 class Provenance:
     """What made a result: with the request, enough to make it again.
 
-    `parameters_json` is a JSON object.
+    `parameters_json` is a JSON object, `edits_json` an array, empty for no edits.
     """
 
     models: tuple[ModelProvenance, ...]
@@ -196,6 +196,7 @@ class Provenance:
     seed: int
     versions: Mapping[str, str]
     create_time: datetime
+    edits_json: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

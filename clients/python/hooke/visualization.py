@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
 from hooke.messages import layer_name, model_name, number
 from hooke.objectives import Algebra, as_objective
@@ -40,6 +41,7 @@ class VisualizeOptions(Place, total=False):
     sprite_sheet : all pictures as one.
     time_budget : seconds of work after which to stop with what there is.
     resume_from : id of the `Checkpoint` of a run that stopped, to go on from there.
+    edits : changes to what layers yield, while pictures are made; see `hooke.edits`.
     """
 
     objective: Algebra | Sequence[Algebra]
@@ -50,6 +52,7 @@ class VisualizeOptions(Place, total=False):
     sprite_sheet: SpriteSheet | None
     time_budget: float | None
     resume_from: str | None
+    edits: Edits
 
 
 def visualize_request(
@@ -61,6 +64,7 @@ def visualize_request(
         items=_items(model, given),
         seed=given.get("seed", 0),
         resume_from=given.get("resume_from") or "",
+        edits=edit_messages(given.get("edits", ()), model),
     )
     lens = technique or FeatureVisualization()
     names = {kind: name for name, kind in LENSES.items()}

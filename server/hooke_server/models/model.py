@@ -25,6 +25,7 @@ from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.folding import Folded
 from hooke_server.models.graph import Graph
 from hooke_server.models.in_place import write_over
+from hooke_server.models.kept import Kept
 from hooke_server.models.layer import Layer, TensorSpec
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.probe import Probe, ProbeCache, Rewrite
@@ -66,6 +67,7 @@ class Model:
     fixed_batch : the only batch size that the network takes; None: any.
     mixes_samples : whether a layer's value for one sample depends on the others in its
         batch, as far as it was seen; filled when requests first share a pass.
+    edited : the models that edits made of this one last; see `edited.kept`.
     """
 
     source: str
@@ -86,6 +88,7 @@ class Model:
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
     mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    edited: Kept[Model] = field(default_factory=Kept, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
     _folded: Folded = field(default_factory=Folded, repr=False, compare=False)
     _changes_when_read: int = field(init=False, repr=False, compare=False)

@@ -92,7 +92,7 @@ def build_services(
         Service(
             visualization_service_pb2,
             visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server,
-            VisualizationService(catalog, worker, States()),
+            VisualizationService(catalog, worker, States(), limits),
         ),
         Service(
             attribution_service_pb2,

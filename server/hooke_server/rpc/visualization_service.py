@@ -14,6 +14,7 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.states import Held, States
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.frames import Preparation, duration, read_format
 from hooke_server.rpc.codec.items import Places, model_ids
 from hooke_server.rpc.codec.provenance import Work, estimate_result
@@ -23,10 +24,14 @@ from hooke_server.rpc.codec.techniques import (
     read_message,
     read_technique,
 )
+from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.framing import Sender
+from hooke_server.rpc.input_memory import InputMemory
+from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
-from hooke_server.techniques.frames import Frames
+from hooke_server.techniques.edits import bind_alone, with_edits
+from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import check_all, message_fields
 from hooke_server.techniques.plans import Control, Plan, Previews
 from hooke_server.techniques.sheets import SpriteSheet, as_sheet
@@ -45,6 +50,7 @@ class Job:
     technique: Technique
     plan: Plan
     places: Places
+    edits: RequestedEdits
     work: Work
     sheet: SpriteSheet | None
     seconds: float | None
@@ -54,10 +60,11 @@ class Job:
 class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceServicer):
     """The servicer."""
 
-    def __init__(self, catalog: Catalog, worker: Worker, states: States) -> None:
+    def __init__(self, catalog: Catalog, worker: Worker, states: States, limits: Limits) -> None:
         self._catalog = catalog
         self._worker = worker
         self._states = states
+        self._memory = InputMemory(limits)
         self._techniques = all_techniques()
 
     async def Visualize(self, request: VisualizeRequest, context: Any) -> Messages:
@@ -69,9 +76,10 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
             raise _invalid("items must name at least one layer of a model", "items")
         async with AsyncExitStack() as stack:
             models = [await stack.enter_async_context(self._catalog.use(each)) for each in names]
+            places, share = Places(names, models), stack.enter_context(self._memory.share())
+            edits = await requested_edits(places, request.edits, "edits", self._memory, share)
             # It reads pictures and may try the model at the size asked for.
-            job = await self._worker.call(self._bind, request, technique, Places(names, models))
-            cost = await self._worker.call(technique.estimate, models, job.plan)
+            job, cost = await self._worker.call(self._bind, request, technique, places, edits)
             if request.validate_only:
                 yield sender.message(result=estimate_result(job.work, cost))
                 return
@@ -83,12 +91,21 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
             async for message in messages:
                 yield message
 
-    def _bind(self, request: VisualizeRequest, technique: Technique, places: Places) -> Job:
+    def _bind(
+        self,
+        request: VisualizeRequest,
+        technique: Technique,
+        places: Places,
+        edits: RequestedEdits,
+    ) -> tuple[Job, Estimate]:
+        for some in edits.edits:
+            bind_alone(some, "edits")
+        models = unpatched(places.models, edits)
         _, given = read_technique(request, places)
         if request.resume_from and not technique.resumable:
             raise _invalid(f"{technique.name} cannot be resumed; it keeps no state", "resume_from")
         plan = technique.bind(
-            places.models,
+            models,
             read_items(request.items, "items", places),
             given,
             seed=request.seed,
@@ -103,16 +120,22 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
             seed=plan.seed,
             image_format=read_format(request.format, "format"),
             uses_graph=all(model.graph is not None for model in places.models),
+            edits_json=edits.json,
         )
-        return Job(
+        cost = technique.estimate(models, plan)
+        for model, some in zip(places.models, edits.edits, strict=True):
+            cost = with_edits(model, cost, some)
+        job = Job(
             technique=technique,
             plan=plan,
             places=places,
+            edits=edits,
             work=work,
             sheet=_sheet(request, places),
             seconds=_seconds(request),
             resume_from=request.resume_from,
         )
+        return job, cost
 
     async def _run(self, job: Job, held: Held, sender: Sender[frame_pb2.Frame]) -> Messages:
         preparation = Preparation(job.work)
@@ -123,7 +146,8 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
 
         def frames() -> Frames:
             control = Control(expired=expired, states=held.parts)
-            run = job.technique.run(job.places.models, job.plan, control)
+            models = patched(job.places.models, job.edits)
+            run = job.technique.run(models, job.plan, control)
             return as_sheet(run, job.sheet, len(job.plan.items)) if job.sheet else run
 
         messages = streamed(self._worker, preparation, frames, sender)

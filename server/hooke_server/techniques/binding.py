@@ -104,16 +104,17 @@ def _check_reduction(form: Statistic | TopK | Quantiles | Histogram, path: str) 
 
 
 def _check_layer(layer: Layer, readout: Readout, path: str) -> None:
-    _check_units(layer, readout.units, f"{path}.units")
+    check_units(layer, readout.units, f"{path}.units")
     for index, position in enumerate(readout.positions):
-        _check_position(layer, position, f"{path}.positions[{index}]")
+        check_position(layer, position, f"{path}.positions[{index}]")
     for index, wanted in enumerate(readout.slices):
         _check_slice(layer, wanted, f"{path}.slices[{index}]")
     if isinstance(readout.form, FeatureMapForm):
         _check_maps(layer, readout, readout.form, f"{path}.feature_maps")
 
 
-def _check_units(layer: Layer, wanted: tuple[int, ...], path: str) -> None:
+def check_units(layer: Layer, wanted: tuple[int, ...], path: str) -> None:
+    """Refuse units that the layer does not have."""
     units = layer.unit_count
     if wanted and not layer.output.shape:
         raise _invalid(f"layer {layer.id!r} yields one number, which has no units", path)
@@ -155,7 +156,8 @@ def _check_maps(layer: Layer, readout: Readout, form: FeatureMapForm, path: str)
         )
 
 
-def _check_position(layer: Layer, position: tuple[int, ...], path: str) -> None:
+def check_position(layer: Layer, position: tuple[int, ...], path: str) -> None:
+    """Refuse a position that the layer does not have."""
     extents = [layer.output.shape[axis] for axis in layer.position_axes]
     if not extents:
         raise _invalid(

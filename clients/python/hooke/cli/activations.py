@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
+from hooke.cli.options import ADDRESS, Address, EditTexts, Json, Name, Timeout, client
 
 if TYPE_CHECKING:
     from hooke import Activations, Client
@@ -37,6 +37,7 @@ def activations(
         str, typer.Option(help="Reduce over positions, units, sample or batch.")
     ] = "positions",
     dtype: Annotated[str | None, typer.Option(help="float32, float16, bfloat16 or uint8.")] = None,
+    edit: EditTexts = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -50,6 +51,8 @@ def activations(
     as_json: Json = False,
 ) -> None:
     """Show what layers say to pictures: numbers, or feature maps as a picture."""
+    from hooke.cli.edits import edits
+
     options: dict[str, Any] = {}
     if output:
         save.check_suffix(output, [*save.ARRAYS, *save.PICTURES])
@@ -66,7 +69,7 @@ def activations(
     with client(address, timeout) as connection:
         wanted = layer or [_output_layer(connection, name)]
         given = inputs[0] if len(inputs) == 1 else list(inputs)
-        answer = connection.activations(name, given, wanted, **options)
+        answer = connection.activations(name, given, wanted, edits=edits(edit), **options)
     _print(answer, _write(answer, output), as_json=as_json)
 
 

@@ -17,6 +17,17 @@ Address = Annotated[
 Timeout = Annotated[float | None, typer.Option(help="Seconds after which to give up.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
 
+EditTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edit",
+        "-e",
+        metavar="EDIT",
+        help="What a layer says instead: ablate:blocks.4.2#7, scale=0.5:blocks.3, clamp=0..1:stem,"
+        " add=vector.npy:LAYER, replace=other.png:LAYER#UNITS. May be repeated.",
+    ),
+]
+
 ADDRESS = "localhost:50051"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
+from hooke.cli.options import ADDRESS, Address, EditTexts, Json, Name, Timeout, client
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -40,6 +40,7 @@ def visualize(
         list[str] | None,
         typer.Option("--set", "-s", help="Parameter: steps=64, image.alpha=yes. May be repeated."),
     ] = None,
+    edit: EditTexts = None,
     all_units: Annotated[bool, typer.Option("--all-units", help="Show each unit of it.")] = False,
     sheet: Annotated[
         int | None, typer.Option(help="One picture of all, each fitted into so many pixels.")
@@ -61,6 +62,7 @@ def visualize(
 ) -> None:
     """Make a picture of what a unit, a neuron or a class responds to."""
     from hooke import SpriteSheet
+    from hooke.cli.edits import edits
     from hooke.cli.parameters import lens
 
     assignments = [*([f"photograph={photo}"] if photo else []), *(parameter or ())]
@@ -82,6 +84,7 @@ def visualize(
             sprite_sheet=SpriteSheet(tile_size=sheet) if sheet else None,
             time_budget=time_budget,
             resume_from=resume,
+            edits=edits(edit),
             **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
         run = watch(frames, path)

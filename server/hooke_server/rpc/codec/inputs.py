@@ -46,13 +46,13 @@ def held_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
     )
 
 
-def decoding_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
+def decoding_bytes(model: Model, messages: Sequence[ModelInput], path: str = "inputs") -> int:
     """What decoding will take for a while: one picture is decoded at a time."""
     if model.preprocessing is None:
         return 0
     return max(
         (
-            model.preprocessing.decoding_bytes(image.data, f"inputs[{i}].images.images[{j}].data")
+            model.preprocessing.decoding_bytes(image.data, f"{path}[{i}].images.images[{j}].data")
             for i, each in enumerate(messages)
             for j, image in enumerate(each.images.images)
         ),
@@ -61,15 +61,19 @@ def decoding_bytes(model: Model, messages: Sequence[ModelInput]) -> int:
 
 
 def read_inputs(
-    model: Model, messages: Sequence[ModelInput], uploads: Mapping[int, Tensor]
+    model: Model,
+    messages: Sequence[ModelInput],
+    uploads: Mapping[int, Tensor],
+    path: str = "inputs",
 ) -> Inputs:
     """Decode and check.
 
     Parameters
     ----------
     uploads : tensors sent before, by the ids that messages name.
+    path : the request's field that holds the messages.
     """
-    fields = _by_input(model, messages)
+    fields = _by_input(model, messages, path)
     content = hashlib.sha256()
     tensors = []
     for spec, (field, message) in zip(model.inputs, fields, strict=True):
@@ -84,19 +88,22 @@ def read_inputs(
     return Inputs(tensors=on_device, digest=content.hexdigest())
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no element is NaN or infinite."""
     if tensor.dtype is torch.bfloat16:  # NumPy has none
         tensor = tensor.float()
     # NumPy: torch would wake all cores, from a thread that is not the computing one.
     return not tensor.is_floating_point() or bool(np.isfinite(tensor.numpy()).all())
 
 
-def _by_input(model: Model, messages: Sequence[ModelInput]) -> list[tuple[str, ModelInput]]:
+def _by_input(
+    model: Model, messages: Sequence[ModelInput], path: str
+) -> list[tuple[str, ModelInput]]:
     """For each input of the model in order: the field's path and the message."""
     names = [spec.name for spec in model.inputs]
     found: dict[str, tuple[str, ModelInput]] = {}
     for index, message in enumerate(messages):
-        field = f"inputs[{index}]"
+        field = f"{path}[{index}]"
         name = message.name or (names[0] if len(names) == 1 else "")
         if name not in names or name in found:
             problem = "comes twice" if name in found else "is not one of them"
@@ -108,7 +115,7 @@ def _by_input(model: Model, messages: Sequence[ModelInput]) -> list[tuple[str, M
         found[name] = (field, message)
     if missing := [name for name in names if name not in found]:
         raise _mismatch(
-            f"the model also takes {', '.join(map(repr, missing))}", "inputs", missing=missing
+            f"the model also takes {', '.join(map(repr, missing))}", path, missing=missing
         )
     return [found[name] for name in names]
 
@@ -137,7 +144,7 @@ def _decode(
             raise InvalidArgumentError(
                 Reason.INVALID_FIELD, f"{field} has no value", field=f"{field}.value"
             )
-    if not _is_finite(tensor):
+    if not is_finite(tensor):
         raise InvalidArgumentError(
             Reason.INPUT_NOT_FINITE, f"{field} holds NaN or infinity", field=field
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from hooke.v1 import location_pb2
+from hooke.v1 import edit_pb2, location_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.locations import read_site
@@ -68,7 +68,9 @@ def only_model(request: Message, name: str, field: str = "model") -> str:
 
 
 def _places(message: Message, path: str) -> Iterator[tuple[str, str]]:
-    """The names of layers in all locations and selections."""
+    """The names of layers in all locations and selections but those of edits."""
+    if isinstance(message, edit_pb2.Edit):
+        return
     if isinstance(message, location_pb2.Location | UnitSelection):
         yield message.layer, f"{path}layer"
         return

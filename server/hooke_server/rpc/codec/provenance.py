@@ -27,6 +27,7 @@ class Work:
     digest : of the checked request, bound to the models' digests.
     technique : its name; empty for plain activations.
     image_format : of finished pictures.
+    edits_json : what the models are edited with.
     uses_graph : whether the model's graph computes, not its other runtime.
     """
 
@@ -36,6 +37,7 @@ class Work:
     parameters_json: str = ""
     seed: int = 0
     image_format: Literal["png", "jpeg", "webp"] = "png"
+    edits_json: str = ""
     uses_graph: bool = True
 
 
@@ -58,6 +60,7 @@ def provenance(work: Work) -> frame_pb2.Provenance:
         seed=work.seed,
         versions=versions(with_onnxruntime=not work.uses_graph),
         create_time=now,
+        edits_json=work.edits_json,
     )
 
 
