@@ -7,15 +7,24 @@ from google.protobuf.descriptor import FieldDescriptor
 
 import hooke
 from hooke import techniques as client_techniques
-from hooke.v1 import technique_service_pb2, visualization_service_pb2
+from hooke.v1 import (
+    attribution_service_pb2,
+    technique_service_pb2,
+    visualization_service_pb2,
+)
 from hooke_server.rpc.codec.techniques import real_oneof
+from hooke_server.techniques.attribution.plans import Drawing
 from hooke_server.techniques.parameters import ParameterType
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.sheets import SpriteSheet
 from hooke_server.techniques.technique import TechniqueKind, all_techniques
 
 REQUEST = visualization_service_pb2.VisualizeRequest.DESCRIPTOR
-FIELDS = {field.name: field for field in REQUEST.oneofs_by_name["technique"].fields}
+METHOD = attribution_service_pb2.AttributionMethod.DESCRIPTOR
+LENS_FIELDS = {field.name: field for field in REQUEST.oneofs_by_name["technique"].fields}
+METHOD_FIELDS = {field.name: field for field in METHOD.oneofs_by_name["technique"].fields}
+FIELDS = LENS_FIELDS | METHOD_FIELDS
+CLASSES = hooke.techniques.LENSES | hooke.methods.METHODS
 
 SCALARS = {
     ParameterType.INTEGER: {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64},
@@ -68,7 +77,9 @@ def same_parts(parameter, message, path):
 
 def test_every_technique_has_its_message():
     kinds = {name: technique.kind for name, technique in all_techniques().items()}
-    assert {n for n, kind in kinds.items() if kind is TechniqueKind.VISUALIZATION} == set(FIELDS)
+    lenses = {name for name, kind in kinds.items() if kind is TechniqueKind.VISUALIZATION}
+    assert lenses == set(LENS_FIELDS)
+    assert kinds.keys() - lenses == set(METHOD_FIELDS)
 
 
 @pytest.mark.parametrize("name", list(FIELDS))
@@ -84,6 +95,7 @@ def test_messages_are_signatures_to_their_leaves(name):
     [
         (technique_service_pb2.TechniqueKind, TechniqueKind),
         (technique_service_pb2.ParameterType, ParameterType),
+        (attribution_service_pb2.AttributionDrawing, Drawing),
     ],
 )
 def test_enums_have_the_same_words(enum, ours):
@@ -104,7 +116,7 @@ def test_items_and_sheets_are_those_of_the_contract():
 @pytest.mark.parametrize("name", list(FIELDS))
 def test_the_clients_classes_have_the_fields_of_the_messages(name):
     """Those of `ascent` are a technique's own."""
-    message, kind = FIELDS[name].message_type, hooke.techniques.LENSES[name]
+    message, kind = FIELDS[name].message_type, CLASSES[name]
     expected = set(groups(message))
     if "ascent" in expected:
         ascent = message.fields_by_name["ascent"].message_type
@@ -128,5 +140,6 @@ def test_the_clients_classes_cover_all_messages_below():
             known = {"Location", "EncodedImage", "Position", "Objective", "Term"}
             if name in known or alone or not name.isidentifier():
                 continue
-            kind = getattr(client_techniques, name, None) or getattr(hooke.objectives, name)
+            homes = (client_techniques, hooke.methods, hooke.objectives)
+            kind = next(found for home in homes if (found := getattr(home, name, None)))
             assert {f.name for f in dataclasses.fields(kind)} == set(groups(message)), name

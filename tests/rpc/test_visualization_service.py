@@ -278,7 +278,7 @@ FAILURES = [
     (pb.VisualizeRequest(), *INVALID, "choose a technique"),
     (pb.VisualizeRequest(feature_visualization={}), *INVALID, "at least one layer"),
     (pb.VisualizeRequest(items=[OTHER]), *INVALID, "choose a technique"),
-    (wanted({}, UNIT), *INVALID, "an item names a location, units or an objective"),
+    (wanted({}, UNIT), *INVALID, "name a location, units or an objective"),
     (wanted(place("stm")), "NOT_FOUND", "LAYER_NOT_FOUND", "'stem'"),
     (wanted(place(unit=6)), "OUT_OF_RANGE", "UNIT_OUT_OF_RANGE", "0 to 5"),
     (wanted(place("fc", label="iec")), "NOT_FOUND", "LABEL_NOT_FOUND", "'ice'"),

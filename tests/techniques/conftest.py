@@ -7,23 +7,10 @@ import pytest
 import timm
 import torch
 import torchvision
+from traced import model_of
 
-from hooke_server.models.model import Model, ModelFormat
+from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
-from hooke_server.models.structure import assemble
-from hooke_server.models.trace import trace_module
-
-
-def model_of(module: torch.nn.Module, *shape: int, **facts: object) -> Model:
-    example = (torch.zeros(1, *shape),)
-    return assemble(
-        trace_module(module.eval(), example),
-        example,
-        source="test",
-        format=ModelFormat.TORCH,
-        weights=module.state_dict(),
-        **facts,
-    )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,13 @@ from PIL import Image
 from hooke_server.techniques.frames import Array, Picture
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import all_techniques
+from hooke_server.techniques.technique import TechniqueKind, all_techniques
+
+LENSES = {
+    name: each
+    for name, each in all_techniques().items()
+    if each.kind is TechniqueKind.VISUALIZATION
+}
 
 
 def cat(size: int = 128) -> Photograph:

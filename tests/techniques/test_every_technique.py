@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from lens_runs import LENSES
 from PIL import Image
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
@@ -15,7 +16,6 @@ from hooke_server.techniques.parameters import REQUIRED, ParameterType
 from hooke_server.techniques.plans import Control, Item, Previews
 from hooke_server.techniques.sheets import SpriteSheet, as_sheet
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.technique import all_techniques
 
 QUICK = {"steps": 3, "size": 32}
 SMALL = {"cells": 2, "groups": 2, "icons": 3, "resolution": 2, "units": 2}
@@ -29,9 +29,9 @@ def photograph() -> Photograph:
     return Photograph(file.getvalue())
 
 
-@pytest.fixture(params=list(all_techniques()))
+@pytest.fixture(params=list(LENSES))
 def lens(request):
-    return all_techniques()[request.param]
+    return LENSES[request.param]
 
 
 def given_to(lens, model):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import model_of
 from lens_runs import place, run
+from traced import model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.visualization.stimuli import Canvas, StimulusFamily, family

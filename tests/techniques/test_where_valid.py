@@ -5,10 +5,11 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import model_of
+from lens_runs import LENSES
 from onnx import helper
 from test_every_technique import given_to, photograph
 from torch import nn
+from traced import model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.models.loaders import LoadContext, load_model
@@ -77,11 +78,11 @@ OTHERS = {
 }
 
 
-NOWHERE = {("six channels", name) for name in all_techniques() if looks_at_photographs(name)}
+NOWHERE = {("six channels", name) for name in LENSES if looks_at_photographs(name)}
 """What is valid nowhere: six channels are no photograph's."""
 
 
-@pytest.mark.parametrize("name", list(all_techniques()))
+@pytest.mark.parametrize("name", list(LENSES))
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_lens_works_wherever_it_says_so(kind, name):
     """At every layer of the network, its inputs and blocks included."""
@@ -119,7 +120,7 @@ def runs(lens, model, site):
 def test_models_that_see_no_pictures_are_told_so(kind):
     make, shape = OTHERS[kind]
     model = model_of(make(), *shape)
-    for lens in all_techniques().values():
+    for lens in LENSES.values():
         reason = lens.obstacle(model, Site(layer=model.output_layer, unit=0))
         known = ("a model with one picture as its input", "of the model's input")
         assert any(words in reason for words in known), lens.name
@@ -177,7 +178,7 @@ def test_a_model_without_gradients_is_climbed_without_them(tmp_path):
     """And says of the other lenses why they are not valid."""
     model = foreign(tmp_path)
     assert model.graph is None
-    site, techniques = Site(layer=model.output_layer, unit=1), all_techniques()
+    site, techniques = Site(layer=model.output_layer, unit=1), LENSES
     lens = techniques["feature_visualization"]
     plan = lens.bind([model], [Item(site=site)], {"ascent": {"steps": 20, "size": 12}})
     frames = list(lens.run([model], plan))

@@ -9,7 +9,9 @@
 The server is another package, `hooke_server`; nothing here needs torch.
 """
 
+from hooke import methods
 from hooke.activations import Activations
+from hooke.attributions import At, Attributions
 from hooke.client import Client, connect
 from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
@@ -58,6 +60,8 @@ __all__ = [
     "Activations",
     "AddDirection",
     "AlreadyExistsError",
+    "At",
+    "Attributions",
     "CancelledError",
     "Caricature",
     "ChannelAttribution",
@@ -112,4 +116,5 @@ __all__ = [
     "WeightSummary",
     "__version__",
     "connect",
+    "methods",
 ]

@@ -7,12 +7,20 @@ from types import TracebackType
 from typing import Unpack
 
 from hooke.activations import Activations, collect
+from hooke.attributions import (
+    At,
+    AttributeOptions,
+    Attributions,
+    attribute_request,
+    collect_attributions,
+)
 from hooke.connection import Connection
 from hooke.edits import Edits, edit_messages
 from hooke.errors import DataLossError
 from hooke.frames import Estimate, Frame, Picture, Result
 from hooke.inputs import INLINE_BYTES, Inputs, Prepared, inline, prepare, size
 from hooke.messages import layer_name, listed, model_name, number
+from hooke.methods import Method
 from hooke.places import Place, location_message, place_locations
 from hooke.readout import Readout, ReadoutOptions, readouts
 from hooke.recording import Recording
@@ -294,6 +302,49 @@ class Client:
     ) -> Estimate:
         """What `visualize` would cost; everything is checked and nothing computed."""
         request = visualize_request(model, technique, options)
+        request.validate_only = True
+        return _estimate(self._connection.compute(request))
+
+    def attribute(
+        self,
+        model: str,
+        inputs: Inputs,
+        methods: Method | At | Sequence[Method | At] | None = None,
+        **options: Unpack[AttributeOptions],
+    ) -> Generator[Frame, None, None]:
+        """Why the model answers so to an input, as it is found out; closing it stops the work.
+
+        Yields a `Table` of the targets, `Progress`, for each method a `Tensor` and `Picture`s,
+        and last a `Result`. Methods share passes through the network.
+
+        Parameters
+        ----------
+        inputs : a picture, an array or several; see `hooke.inputs`.
+        methods : one or several; by default integrated gradients.
+        options : layer, unit, label, position or objective (what is explained), at (where it
+            is looked for), drawings, tensors, pictures, format, seed; see `AttributeOptions`.
+        """
+        return self._connection.compute(attribute_request(model, inputs, methods, options))
+
+    def attributions(
+        self,
+        model: str,
+        inputs: Inputs,
+        methods: Method | At | Sequence[Method | At] | None = None,
+        **options: Unpack[AttributeOptions],
+    ) -> Attributions:
+        """The same, once all of it is there."""
+        return collect_attributions(self.attribute(model, inputs, methods, **options))
+
+    def attribution_estimate(
+        self,
+        model: str,
+        inputs: Inputs,
+        methods: Method | At | Sequence[Method | At] | None = None,
+        **options: Unpack[AttributeOptions],
+    ) -> Estimate:
+        """What `attribute` would cost; everything is checked and nothing computed."""
+        request = attribute_request(model, inputs, methods, options)
         request.validate_only = True
         return _estimate(self._connection.compute(request))
 

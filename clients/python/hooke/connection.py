@@ -11,7 +11,12 @@ from google.protobuf.message import Message
 from hooke.errors import translated
 from hooke.frames import Frame
 from hooke.reader import parse_frame, parse_weights, read_frames, read_weights
-from hooke.v1 import activation_service_pb2, model_service_pb2, visualization_service_pb2
+from hooke.v1 import (
+    activation_service_pb2,
+    attribution_service_pb2,
+    model_service_pb2,
+    visualization_service_pb2,
+)
 from hooke.values import WeightSummary
 
 R = TypeVar("R")
@@ -20,6 +25,7 @@ T = TypeVar("T")
 _RECORDING = activation_service_pb2.RecordActivationsRequest
 _COMPUTING: dict[type[Message], str] = {
     activation_service_pb2.StreamActivationsRequest: "ActivationService/StreamActivations",
+    attribution_service_pb2.AttributeRequest: "AttributionService/Attribute",
     visualization_service_pb2.VisualizeRequest: "VisualizationService/Visualize",
 }
 

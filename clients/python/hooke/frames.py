@@ -87,7 +87,8 @@ class Picture:
     """A picture that the server made, of a layer, a unit or a neuron, or of many.
 
     `item` counts the places or readouts that were asked for, `sample` the samples of the
-    input. `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
+    input. Of an attribution `target` counts what is explained, and `at_layer` is where it was
+    looked for. `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
     """
 
     name: str
@@ -103,6 +104,8 @@ class Picture:
     caption: str = ""
     item: int = 0
     sample: int | None = None
+    target: int | None = None
+    at_layer: str = ""
     tiles: tuple[Tile, ...] = field(default=(), repr=False)
     data: bytes = field(default=b"", repr=False)
 
@@ -114,6 +117,7 @@ class Picture:
             message,
             final=message.role == image_pb2.PICTURE_ROLE_FINAL,
             tiles=tuple(map(Tile.read, message.tiles)),
+            at_layer=layer_id(message.at_layer),
             **_place(message.location),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hooke.cli import activations, layers, models, serve, visualize
+from hooke.cli import activations, attribute, layers, models, serve, visualize
 
 app = typer.Typer(
     name="hooke",
@@ -24,6 +24,7 @@ for command in (
     layers.layers,
     layers.weights,
     activations.activations,
+    attribute.attribute,
     visualize.visualize,
     visualize.techniques,
     models.load,

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from hooke.methods import METHODS, Method
 from hooke.places import Location
 from hooke.techniques import LENSES, Lens
 
 YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+T = TypeVar("T")
 
 Tree = dict[str, Any]
 """Texts by dotted path: the text of a node itself stands under the empty name."""
 
 
 def lens(name: str, assignments: Sequence[str]) -> Lens:
-    """The technique of that name with parameters given as `name=value`."""
-    if name not in LENSES:
-        raise ValueError(f"no technique {name!r} in this client; there are {', '.join(LENSES)}")
+    """The lens of that name with parameters given as `name=value`."""
+    return chosen(LENSES, name, assignments)
+
+
+def method(name: str, assignments: Sequence[str]) -> Method:
+    """The method of attribution of that name with parameters given as `name=value`."""
+    return chosen(METHODS, name, assignments)
+
+
+def chosen(kinds: Mapping[str, type[T]], name: str, assignments: Sequence[str]) -> T:
+    """One of some techniques with parameters given as `name=value`."""
+    if name not in kinds:
+        raise ValueError(f"no technique {name!r} in this client; there are {', '.join(kinds)}")
     tree: Tree = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -30,7 +43,7 @@ def lens(name: str, assignments: Sequence[str]) -> Lens:
         for part in path.strip().replace("-", "_").split("."):
             node = node.setdefault(part, {})
         node[""] = text.strip()
-    made: Lens = _built(LENSES[name], tree, name)
+    made: T = _built(kinds[name], tree, name)
     return made
 
 

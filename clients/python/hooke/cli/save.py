@@ -50,7 +50,8 @@ def pictures(path: Path, made: Sequence[Picture]) -> list[Path]:
     written = []
     for picture in made:
         unit = [] if picture.unit is None else [f"unit{picture.unit}"]
-        place = "-".join([path.stem, picture.layer.replace("/", "_"), *unit])
+        at = [picture.at_layer, picture.name] if picture.at_layer else [picture.layer]
+        place = "-".join([path.stem, *(each.replace("/", "_") for each in at), *unit])
         free = path.with_name(place + path.suffix)
         sample = 1
         while free in written:

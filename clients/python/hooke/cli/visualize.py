@@ -130,7 +130,7 @@ def watch(frames: Iterable[Frame], path: Path) -> Run:
                     case Checkpoint():
                         run.checkpoint = frame
                     case Progress():
-                        _advance(progress, task, frame)
+                        forward(progress, task, frame)
                     case Picture(final=True):
                         run.pictures.append(frame)
                     case Picture():
@@ -168,7 +168,8 @@ def bar() -> Iterator[tuple[Bar, TaskID]]:
         yield progress, progress.add_task("starting", total=None)
 
 
-def _advance(progress: Bar, task: TaskID, frame: Progress) -> None:
+def forward(progress: Bar, task: TaskID, frame: Progress) -> None:
+    """Move a progress bar to where the work is."""
     objective = "" if frame.objective is None else f"objective {frame.objective:.3g}"
     told = "  ".join(filter(None, [frame.message, objective]))
     progress.update(task, completed=frame.step, total=frame.total_steps, description=told)

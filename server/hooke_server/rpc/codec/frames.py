@@ -191,7 +191,7 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             tiles=map(self._tile, frame.tiles),
-            layer=layer_name(self._work.models[0][0], frame.layer) if frame.layer else "",
+            at_layer=self._layer(frame.at_layer),
             target=frame.target,
         )
         return {"picture": picture}
@@ -212,6 +212,9 @@ class Preparation:
     def _location(self, site: Site | None) -> location_pb2.Location | None:
         return None if site is None else location_message(self._work.models[site.model][0], site)
 
+    def _layer(self, layer: str) -> str:
+        return layer_name(self._work.models[0][0], layer) if layer else ""
+
     def _preview_is_due(self, step: int) -> bool:
         """Previews of one step, one for each place, go together or not at all."""
         if step != self._preview_step and time.monotonic() >= self._preview_due:
@@ -222,7 +225,7 @@ class Preparation:
     def _tensor(self, frame: Array) -> Outgoing:
         self._tensors += 1
         header = tensor_pb2.TensorHeader(
-            layer=layer_name(self._work.models[0][0], frame.layer) if frame.layer else "",
+            layer=self._layer(frame.layer),
             name=frame.name,
             axes=frame.axes,
             item=frame.item,

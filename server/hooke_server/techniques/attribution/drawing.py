@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from hooke_server.models.layer import Layer
@@ -21,6 +22,9 @@ from hooke_server.techniques.visualization.photographs import enlarged, heat
 
 TOP_SHARE = 0.1
 """Of a picture, how much stays bright when its strongest parts are shown."""
+
+REGION = 0.02
+"""Deviation, as a share of the picture's edge, of the blur that makes regions of pixels."""
 
 CLIPPED = 0.99
 """Share of the values that have a colour of their own: single pixels may be much larger."""
@@ -100,6 +104,7 @@ def _signed_map(picture: Tensor, values: Tensor) -> Pixels:
 
 def _top_regions(picture: Tensor, values: Tensor) -> Pixels:
     shown, large = enlarged(picture, values)
+    large = ndimage.gaussian_filter(large, REGION * max(large.shape))
     limit = np.quantile(large, 1 - TOP_SHARE)
     inside = (large >= limit) & (large > large.min())
     dark = shown.mean(2, keepdims=True) * 0.35

@@ -1,0 +1,159 @@
+"""Requests for attributions, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hooke.filling import fill
+from hooke.frames import Frame, Picture, Result, Tensor
+from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
+from hooke.messages import layer_name, listed, model_name, number
+from hooke.methods import METHODS, Method
+from hooke.methods.gradients import IntegratedGradients
+from hooke.objectives import Algebra, as_objective
+from hooke.places import Place, location_message, place_locations
+from hooke.readout import IMAGE_FORMAT
+from hooke.tables import Finding, Table, joined
+from hooke.v1 import attribution_service_pb2 as pb
+from hooke.v1 import location_pb2
+
+_DRAWING = pb.DESCRIPTOR.enum_types_by_name["AttributionDrawing"]
+
+
+@dataclass(frozen=True)
+class At:
+    """A method that looks at some layers: ids or patterns."""
+
+    layers: str | Sequence[str]
+    method: Method
+
+
+class AttributeOptions(Place, total=False):
+    """Options of `Client.attribute`: what is explained is a place or an objective.
+
+    Without a place, an objective or a class each sample's strongest output is explained.
+
+    objective : what to explain, or several, in place of places; see `hooke.objectives`.
+    at : layers that all methods look at, unless one says its own by `At`.
+    drawings : any of `overlay`, `heat_map`, `signed_map`, `top_regions`.
+    tensors : whether the numbers are wanted.
+    pictures : whether pictures are.
+    format : of the pictures: `png`, `jpeg` or `webp`.
+    seed : of every random choice.
+    """
+
+    objective: Algebra | Sequence[Algebra]
+    at: str | Sequence[str]
+    drawings: str | Sequence[str]
+    tensors: bool
+    pictures: bool
+    format: str | None
+    seed: int
+
+
+@dataclass(kw_only=True, eq=False)
+class Attributions:
+    """What came of a request.
+
+    `attributions["integrated_gradients"]` is that method's array [target, sample, ...].
+
+    Attributes
+    ----------
+    targets : what was explained, with its value for each sample.
+    tensors : all arrays with their axes and layers, in the order in which they came.
+    pictures : the finished ones.
+    tables : all tables, that of the targets among them.
+    findings : what was found, in words.
+    """
+
+    result: Result
+    tensors: list[Tensor] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def targets(self) -> Table:
+        """What was explained."""
+        return next(each for each in self.tables if each.name == "targets")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = [each for each in self.tensors if each.name == name]
+        if len(found) != 1:
+            known = ", ".join(dict.fromkeys(each.name for each in self.tensors)) or "none"
+            raise KeyError(f"{len(found)} arrays are named {name!r}; there are {known}")
+        return found[0].real
+
+
+def attribute_request(
+    model: str,
+    inputs: Inputs,
+    methods: Method | At | Sequence[Method | At] | None,
+    options: AttributeOptions,
+) -> pb.AttributeRequest:
+    """The request of a call; ValueError or TypeError for what the contract cannot say."""
+    prepared = prepare(inputs)
+    if size(prepared) > INLINE_BYTES:
+        too_large = f"these inputs have {size(prepared)} bytes, at most {INLINE_BYTES} fit"
+        raise ValueError(f"{too_large} into a request; explain a part of the batch at a time")
+    given = IntegratedGradients() if methods is None else methods
+    several = given if isinstance(given, Sequence) else [given]
+    request = pb.AttributeRequest(
+        model=model_name(model),
+        inputs=inline(prepared),
+        targets=_targets(model, options),
+        drawings=[number(_DRAWING, each, "drawings") for each in listed(options.get("drawings"))],
+        omit_tensors=not options.get("tensors", True),
+        omit_pictures=not options.get("pictures", True),
+        seed=options.get("seed", 0),
+    )
+    for each in several:
+        chosen = each if isinstance(each, At) else At(options.get("at", ()), each)
+        _add(request, chosen, model)
+    if wanted := options.get("format"):
+        request.format = number(IMAGE_FORMAT, wanted, "format")
+    return request
+
+
+def _add(request: pb.AttributeRequest, chosen: At, model: str) -> None:
+    names = {kind: name for name, kind in METHODS.items()}
+    if type(chosen.method) not in names:
+        raise TypeError(f"{chosen.method!r} is no method of attribution")
+    message = request.methods.add(layer_globs=listed(chosen.layers))
+    fill(getattr(message, names[type(chosen.method)]), chosen.method, model)
+
+
+def _targets(model: str, options: AttributeOptions) -> list[pb.AttributionTarget]:
+    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
+    if (objective := options.get("objective")) is not None:
+        if place:
+            raise ValueError("explain a place or an objective, not both")
+        several = [objective] if isinstance(objective, Algebra) else objective
+        made = [pb.AttributionTarget() for _ in several]
+        for target, each in zip(made, several, strict=True):
+            fill(target.objective, as_objective(each), model)
+        return made
+    if not place:
+        return []
+    if place.get("unit") == "all":
+        layer = place.get("layer")
+        name = model_name(model) if layer is None else layer_name(model, layer)
+        return [pb.AttributionTarget(units=location_pb2.UnitSelection(layer=name))]
+    places = place_locations(**place)
+    return [pb.AttributionTarget(location=location_message(each, model)) for each in places]
+
+
+def collect_attributions(frames: Iterable[Frame]) -> Attributions:
+    """All that came, once the work is done."""
+    found: list[Frame] = list(frames)
+    results = [each for each in found if isinstance(each, Result)]
+    return Attributions(
+        result=results[-1],
+        tensors=[each for each in found if isinstance(each, Tensor)],
+        pictures=[each for each in found if isinstance(each, Picture) and each.final],
+        tables=joined(found),
+        findings=[each for each in found if isinstance(each, Finding)],
+    )

@@ -1,0 +1,35 @@
+"""Asking methods of attribution in tests, without a server."""
+
+from hooke_server.techniques.attribution.cost import attribution_cost
+from hooke_server.techniques.attribution.explaining import explain
+from hooke_server.techniques.attribution.plans import Asked, AskedMethod, bind
+from hooke_server.techniques.frames import Array
+from hooke_server.techniques.plans import Item
+from hooke_server.techniques.targets import Site
+
+
+def unit(model, number, layer=None, position=()):
+    return Item(site=Site(layer=layer or model.output_layer, unit=number, position=position))
+
+
+def frames(model, inputs, name, targets=(), at=(), seed=0, rows=None, **given):
+    """All that one method yields."""
+    method = AskedMethod(name=name, globs=(at,) if isinstance(at, str) else tuple(at), given=given)
+    asked = Asked(targets=tuple(targets), methods=(method,), seed=seed)
+    inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
+    plan = bind(model, asked)
+    cost = attribution_cost(model, plan, inputs, 2 << 30)
+    return list(explain(model, inputs, plan, rows=rows or cost.rows))
+
+
+def answer(model, inputs, name, targets=(), at=(), **given):
+    """The array of one method at one place: [target, sample, ...]."""
+    found = frames(model, inputs, name, targets, at, **given)
+    [array] = [each for each in found if isinstance(each, Array) and each.name == name]
+    return array.value
+
+
+def difference(one, other):
+    """The largest difference, relative to the largest value."""
+    assert one.shape == other.shape
+    return float((one - other).abs().max() / other.abs().max())
