@@ -177,3 +177,22 @@ def test_on_a_phone_nothing_is_wider_than_it(visit):
         page = visit.open(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_unit_is_silenced_and_the_answer_changes(visit):
+    page = visit.open("/models/demo/layers/blocks.4.2/units/7?tab=photograph")
+    page.get_by_role("link", name="What if it were silent?").click()
+    expect(page).to_have_url(re.compile("edit=ablate:blocks.4.2%237"))
+    asked = page.get_by_role("region", name="What if")
+    changes = asked.get_by_role("row")
+    expect(changes.nth(1)).to_contain_text("cat")
+    assert any("−" in text for text in changes.all_inner_texts())  # noqa: RUF001  # a minus
+    asked.get_by_label("Change").select_option(label="multiply by")
+    asked.get_by_label("Value").fill("0")
+    asked.get_by_label("Layer").fill("classifier")
+    asked.get_by_label("Units").fill("281 282")
+    asked.get_by_role("button", name="Try it").click()
+    expect(page).to_have_url(re.compile("scale%3D0:classifier|scale=0:classifier"))
+    expect(asked.get_by_text("done in")).to_be_visible()
+    asked.get_by_role("button", name=re.compile("Take back: silence")).click()
+    expect(asked.locator(".chips li")).to_have_count(1)

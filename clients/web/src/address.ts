@@ -31,6 +31,14 @@ export function withQuery(changes: Record<string, string | undefined>): string {
   return readable(url);
 }
 
+/** The present address with these values of a name that may stand there several times. */
+export function withEach(name: string, values: readonly string[]): string {
+  const url = new URL(href.value);
+  url.searchParams.delete(name);
+  for (const value of values) url.searchParams.append(name, value);
+  return readable(url);
+}
+
 /** The present path with nothing of the query but these names, and then changed. */
 export function withOnly(
   kept: readonly string[],

@@ -5,6 +5,7 @@ import {
   type StreamActivationsRequest,
   StreamActivationsRequestSchema,
 } from "../gen/hooke/v1/activation_service_pb";
+import type { EditSchema } from "../gen/hooke/v1/edit_pb";
 import type { Model, Preprocessing } from "../gen/hooke/v1/model_service_pb";
 import type { ReadoutSchema } from "../gen/hooke/v1/readout_pb";
 import { resourceName } from "../server/names";
@@ -15,12 +16,14 @@ export async function readingOf(
   model: string,
   photo: string,
   readouts: MessageInitShape<typeof ReadoutSchema>[],
+  edits: MessageInitShape<typeof EditSchema>[] = [],
 ): Promise<StreamActivationsRequest> {
   const { bytes } = await photograph(photo);
   return create(StreamActivationsRequestSchema, {
     model: resourceName({ model }),
     inputs: [{ value: { case: "images", value: { images: [{ data: bytes }] } } }],
     readouts,
+    edits,
   });
 }
 

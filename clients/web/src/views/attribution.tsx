@@ -20,7 +20,7 @@ import { useWork } from "../work/work";
 const FIRST = ["grad_cam", "input_x_gradient"];
 
 /** Names of the query that stay when another method is chosen. */
-const KEPT = ["photo", "class", "at"];
+const KEPT = ["photo", "class", "at", "edit"];
 
 interface AttributionProps {
   /** The unit that is explained. */

@@ -13,6 +13,7 @@ import { useAnswer } from "../work/answer";
 import { useWork } from "../work/work";
 import { Attribution } from "./attribution";
 import { answersOf, Classes } from "./classes";
+import { WhatIf } from "./what_if";
 
 /** The view. */
 export function PhotographView({ id }: { id: string }) {
@@ -75,6 +76,14 @@ function Answer({ model }: { model: Model }) {
           <WorkStatus work={work} again={() => round.value++} what="The answer" />
         </div>
       </div>
+      {answers && (
+        <WhatIf
+          output={{ model: output.model, layer: output.layer ?? "" }}
+          photo={photo}
+          labels={model.classLabels}
+          before={answers}
+        />
+      )}
       {canvas && target !== undefined && (
         <Attribution
           target={{ model: output.model, layer: output.layer ?? "", unit: target }}

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { format } from "../edits/notation";
 import type { Layer, Model } from "../gen/hooke/v1/model_service_pb";
 import { decimal } from "../parts/numbers";
 import { Empty, FailureCard, Waiting, WorkStatus } from "../parts/status";
@@ -59,10 +60,21 @@ function Response({ place, layer, model }: ResponseProps) {
   return (
     <>
       {failure && <FailureCard failure={failure} />}
+      <p class="actions">
+        <a class="button" href={silentHref(place, photo)}>
+          What if it were silent?
+        </a>
+      </p>
       {canvas && <Drawn layer={layer} canvas={canvas} observation={work.observation.value} />}
       <WorkStatus work={work} again={() => round.value++} what="The unit's answer" />
     </>
   );
+}
+
+/** The picture through the model without this unit. */
+function silentHref({ model, layer, unit }: Required<Place>, photo: string): string {
+  const edit = format({ kind: "ablate", value: "", layer, units: [unit] });
+  return `${pathOf({ model })}/photograph?${new URLSearchParams({ photo, edit })}`;
 }
 
 /** The map over the photograph, and the patches where the unit is strongest. */
