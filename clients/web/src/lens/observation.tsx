@@ -6,6 +6,7 @@ import { decimal } from "../parts/numbers";
 import { Picture } from "../pictures/picture";
 import type { Work } from "../work/work";
 import { words } from "./parameters";
+import { FindingView, TableView } from "./tables";
 
 /** Pictures, then tensors by name, then how they were made. */
 export function ObservationView({
@@ -17,7 +18,7 @@ export function ObservationView({
   what: string;
   large: boolean;
 }) {
-  const { pictures, tensors, result } = work.observation.value;
+  const { pictures, tensors, tables, findings, result } = work.observation.value;
   const all = [...pictures.entries()].sort(([, one], [, other]) => area(other) - area(one));
   return (
     <>
@@ -41,6 +42,12 @@ export function ObservationView({
           {tensors.map(({ name, shape }) => `${words(name)} ${shape.join(" × ")}`).join(" · ")}
         </p>
       )}
+      {findings.map((finding) => (
+        <FindingView key={finding.text} finding={finding} />
+      ))}
+      {tables.map((table) => (
+        <TableView key={`${table.name} ${table.item}`} table={table} />
+      ))}
       {result && <Provenance result={result} />}
     </>
   );

@@ -74,16 +74,16 @@ function Answer({ model }: { model: Model }) {
             <Classes answers={answers} labels={model.classLabels} output={output} chosen={target} />
           )}
           <WorkStatus work={work} again={() => round.value++} what="The answer" />
+          {answers && (
+            <WhatIf
+              output={{ model: output.model, layer: output.layer ?? "" }}
+              photo={photo}
+              labels={model.classLabels}
+              before={answers}
+            />
+          )}
         </div>
       </div>
-      {answers && (
-        <WhatIf
-          output={{ model: output.model, layer: output.layer ?? "" }}
-          photo={photo}
-          labels={model.classLabels}
-          before={answers}
-        />
-      )}
       {canvas && target !== undefined && (
         <Attribution
           target={{ model: output.model, layer: output.layer ?? "", unit: target }}

@@ -139,5 +139,7 @@ function Changes(props: {
 }
 
 /** +12.3, in percentage points. */
-const points = (change: number): string =>
-  `${change < 0 ? "−" : "+"}${Math.abs(100 * change).toFixed(1)}`;
+function points(change: number): string {
+  const size = Math.abs(100 * change).toFixed(1);
+  return size === "0.0" ? size : `${change < 0 ? "−" : "+"}${size}`;
+}

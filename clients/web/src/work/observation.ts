@@ -2,23 +2,34 @@
 
 import type { Frame, Progress, Result } from "../gen/hooke/v1/frame_pb";
 import { type Picture, PictureRole } from "../gen/hooke/v1/image_pb";
+import type { Finding } from "../gen/hooke/v1/table_pb";
+import { type Table, Tables } from "./tables";
 import { type NamedTensor, TensorAssembly } from "./tensors";
 
 /** Pictures by the place they belong to: a later one replaces an earlier. */
 export interface Observation {
   readonly pictures: ReadonlyMap<string, Picture>;
   readonly tensors: readonly NamedTensor[];
+  readonly tables: readonly Table[];
+  readonly findings: readonly Finding[];
   readonly progress?: Progress;
   readonly result?: Result;
 }
 
 /** Before the first frame. */
-export const NOTHING: Observation = { pictures: new Map(), tensors: [] };
+export const NOTHING: Observation = {
+  pictures: new Map(),
+  tensors: [],
+  tables: [],
+  findings: [],
+};
 
 /** Collects frames; `now` is a value that no later frame changes. */
 export class Collector {
   private readonly pictures = new Map<string, Picture>();
   private readonly tensors: NamedTensor[] = [];
+  private readonly tables = new Tables();
+  private readonly findings: Finding[] = [];
   private readonly assembly = new TensorAssembly();
   private progress: Progress | undefined;
   private result: Result | undefined;
@@ -27,6 +38,9 @@ export class Collector {
     if (content.case === "progress") this.progress = content.value;
     else if (content.case === "result") this.end(content.value);
     else if (content.case === "picture") this.hang(content.value);
+    else if (content.case === "tableHeader") this.tables.begin(content.value);
+    else if (content.case === "tableRows") this.tables.add(content.value);
+    else if (content.case === "finding") this.findings.push(content.value);
     else {
       const whole = this.assembly.take(content);
       if (whole !== undefined) this.tensors.push(whole);
@@ -47,6 +61,8 @@ export class Collector {
     return {
       pictures: new Map(this.pictures),
       tensors: [...this.tensors],
+      tables: this.tables.now,
+      findings: [...this.findings],
       ...(this.progress && { progress: this.progress }),
       ...(this.result && { result: this.result }),
     };
