@@ -19,10 +19,14 @@ export PYTHONUNBUFFERED := 1
 PAGE := server/hooke_server/web/index.html
 PAGE_SOURCES := $(shell find clients/web -type f -not -path '*/node_modules/*' -not -path '*/src/gen/*')
 
-.PHONY: page demo gallery test test-all check format lint types architecture contract bench docs clean
+.PHONY: page tour demo gallery test test-all check format lint types architecture contract bench docs clean
 
 demo: $(READY) $(PAGE)
 	$(BIN)/python examples/demo.py
+
+# The pictures of the page in README and docs; needs Chromium.
+tour: $(READY) $(PAGE)
+	$(BIN)/python examples/page_tour.py
 
 # The pictures of docs/lenses; a quarter of an hour.
 gallery: $(READY)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-NAMES = ["activations", "transfer", "requests", "startup", "visualization"]
+NAMES = ["activations", "transfer", "requests", "startup", "visualization", "page"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = [
     "hooke",
