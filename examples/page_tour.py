@@ -48,16 +48,8 @@ def there(selector: str) -> Callable[[Page], None]:
 
 def done(count: int) -> Callable[[Page], None]:
     """Wait for so many pieces of work to end."""
-    return lambda page: page.wait_for_function(
-        f"document.querySelectorAll('.status[data-status=done]').length >= {count}",
-        timeout=MINUTES,
-    )
-
-
-def grown(page: Page) -> None:
-    """Wait for the units, while they are still growing."""
-    there(".units img")(page)
-    page.wait_for_function("document.querySelector('progress')?.value > 40", timeout=MINUTES)
+    ended = ".status[data-status=done]"
+    return lambda page: page.locator(ended).nth(count - 1).wait_for(timeout=MINUTES)
 
 
 STOPS = [

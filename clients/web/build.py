@@ -31,7 +31,7 @@ def npm(*arguments: str) -> None:
     folder = node if os.name == "nt" else node / "bin"
     cli = next(node.glob("**/node_modules/npm/bin/npm-cli.js"))
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [folder / "node", cli, *arguments]
+    command: list[str | Path] = [folder / "node", cli, *arguments]
     subprocess.run(command, cwd=PAGE, env={**os.environ, "PATH": path}, check=True)  # noqa: S603  # our own scripts
 
 
