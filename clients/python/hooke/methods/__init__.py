@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import gradients
+from hooke.methods import backpropagation, gradients
+from hooke.methods.backpropagation import (
+    BackpropagationMethod,
+    Deconvolution,
+    DeepLift,
+    GuidedBackpropagation,
+    RelevancePropagation,
+)
 from hooke.methods.baselines import (
     BlurBaseline,
     ConstantBaseline,
@@ -32,10 +39,10 @@ from hooke.methods.gradients import (
 )
 from hooke.v1 import attribution_service_pb2 as pb
 
-Method = GradientMethod
+Method = GradientMethod | BackpropagationMethod
 """A method with its parameters; any class of the modules here."""
 
-_FAMILIES: tuple[ModuleType, ...] = (gradients,)
+_FAMILIES: tuple[ModuleType, ...] = (gradients, backpropagation)
 
 _KNOWN: dict[str, type[Method]] = {
     name: kind for family in _FAMILIES for name, kind in vars(family).items()
@@ -53,7 +60,10 @@ __all__ = [
     "BlurBaseline",
     "Conductance",
     "ConstantBaseline",
+    "Deconvolution",
+    "DeepLift",
     "GradientShap",
+    "GuidedBackpropagation",
     "ImageBaseline",
     "InputXGradient",
     "IntegratedGradients",
@@ -62,6 +72,7 @@ __all__ = [
     "Method",
     "NeuronConductance",
     "NoiseBaseline",
+    "RelevancePropagation",
     "Saliency",
     "SmoothGrad",
     "ZeroBaseline",

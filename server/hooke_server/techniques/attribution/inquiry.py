@@ -132,6 +132,7 @@ class Inquiry:
         samples: Tensor,
         layers: Sequence[str] | None = None,
         rewrite: Rewrite | None = None,
+        together: int = 1,
     ) -> Pass:
         """The targets' values for rows, and their gradients with respect to layers.
 
@@ -139,12 +140,13 @@ class Inquiry:
         ----------
         layers : behind `start`, or it itself; by default it alone.
         rewrite : changes the graph first, for instance how it goes backwards.
+        together : rows that must share a pass.
         """
         wanted = tuple(layers or (start,))
         probe = self._probe(start, (*wanted, *self.target_layers), rewrite)
         passes = [
             self._one(probe, start, part, which, wanted)
-            for part, which in self._split(values, samples)
+            for part, which in self._split(values, samples, together)
         ]
         count = len(values)
         return Pass(
@@ -227,12 +229,13 @@ class Inquiry:
     def _forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         return self.model.forward(layers, [each.contiguous() for each in inputs])
 
-    def _split(self, values: Tensor, samples: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def _split(
+        self, values: Tensor, samples: Tensor, together: int = 1
+    ) -> list[tuple[Tensor, Tensor]]:
         """Rows in batches; the last repeats a row where the model takes one size only."""
         parts = []
-        for part, which in zip(
-            torch.split(values, self.rows), torch.split(samples, self.rows), strict=True
-        ):
+        size = self.rows if together == 1 else together
+        for part, which in zip(torch.split(values, size), torch.split(samples, size), strict=True):
             short = self.rows - len(part) if self.model.fixed_batch else 0
             more = [len(part) - 1] * short
             index = [*range(len(part)), *more]
