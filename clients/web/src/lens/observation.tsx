@@ -48,7 +48,7 @@ export function ObservationView({
       {tables.map((table) => (
         <TableView key={`${table.name} ${table.item}`} table={table} />
       ))}
-      {result && <Provenance result={result} />}
+      {large && result && <Provenance result={result} />}
     </>
   );
 }

@@ -5,6 +5,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { ActivationService } from "../gen/hooke/v1/activation_service_pb";
 import { AttributionService } from "../gen/hooke/v1/attribution_service_pb";
+import { ComparisonService } from "../gen/hooke/v1/comparison_service_pb";
 import { type Layer, type Model, ModelService } from "../gen/hooke/v1/model_service_pb";
 import { type Technique, TechniqueService } from "../gen/hooke/v1/technique_service_pb";
 import { VisualizationService } from "../gen/hooke/v1/visualization_service_pb";
@@ -17,6 +18,7 @@ export class Server {
   readonly models: Client<typeof ModelService>;
   readonly activations: Client<typeof ActivationService>;
   readonly attribution: Client<typeof AttributionService>;
+  readonly comparison: Client<typeof ComparisonService>;
   readonly techniques: Client<typeof TechniqueService>;
   readonly visualization: Client<typeof VisualizationService>;
   private readonly known = new Map<string, Promise<unknown>>();
@@ -25,6 +27,7 @@ export class Server {
     this.models = createClient(ModelService, transport);
     this.activations = createClient(ActivationService, transport);
     this.attribution = createClient(AttributionService, transport);
+    this.comparison = createClient(ComparisonService, transport);
     this.techniques = createClient(TechniqueService, transport);
     this.visualization = createClient(VisualizationService, transport);
   }

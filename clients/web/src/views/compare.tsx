@@ -3,10 +3,13 @@
 import { useMemo } from "preact/hooks";
 import { go, query, withQuery } from "../address";
 import { LensRun } from "../lens/run";
+import { Facts } from "../parts/facts";
 import { Empty, FailureCard, Waiting } from "../parts/status";
 import { modelId, type Place, pathOf, placeOf } from "../server/names";
-import { useServer } from "../server/server";
+import { type Server, useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
+import { CompareModels } from "./compare_models";
+import { layerFacts, modelFacts } from "./models";
 
 const SIDES = [
   { id: "left", title: "Left" },
@@ -42,7 +45,11 @@ export function CompareView() {
           ))}
         </div>
       )}
-      {isUnit(left) && isUnit(right) && <Between left={left} right={right} />}
+      {isUnit(left) && isUnit(right) ? (
+        <Between left={left} right={right} />
+      ) : (
+        left && right && <CompareModels left={left} right={right} />
+      )}
     </div>
   );
 }
@@ -81,13 +88,33 @@ function Side({ id, title, models, place }: SideProps) {
         </label>
         {model && <LayerAndUnit id={id} place={{ ...place, model }} choose={choose} />}
       </div>
-      {isUnit(place) ? (
-        <Feature place={place} />
-      ) : (
-        <Empty title={place?.layer ? "Choose a unit" : "Choose a layer and a unit"} />
-      )}
+      {isUnit(place) ? <Feature place={place} /> : <Chosen place={place} />}
     </section>
   );
+}
+
+/** What is known of a place that is no unit. */
+function Chosen({ place }: { place: Place | undefined }) {
+  const server = useServer();
+  const key = place ? pathOf(place) : "";
+  const { value: facts } = useAnswer(() => factsOf(server, place), key);
+  if (place === undefined) return <Empty title="Choose a model" />;
+  return (
+    <>
+      {facts && <Facts facts={facts} />}
+      <p class="note">
+        {place.layer ? "Choose a unit to see it" : "Choose a layer and a unit to see one"}, or
+        compare the two as a whole.
+      </p>
+    </>
+  );
+}
+
+async function factsOf(server: Server, place: Place | undefined): Promise<[string, string][]> {
+  if (place === undefined) return [];
+  if (place.layer !== undefined) return layerFacts(await server.layer(place));
+  await server.layers(place.model); // loads it
+  return modelFacts(await server.model(place.model));
 }
 
 function LayerAndUnit(props: { id: string; place: Place; choose: (place: Place) => void }) {

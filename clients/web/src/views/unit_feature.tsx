@@ -48,7 +48,7 @@ function Feature({ technique, place }: { technique: Technique; place: Place }) {
           />
         ))}
         <details class="settings">
-          <summary>How it is made</summary>
+          <summary>Change how it is made</summary>
           <TechniqueForm technique={technique} />
         </details>
       </aside>

@@ -60,12 +60,14 @@ function Response({ place, layer, model }: ResponseProps) {
   return (
     <>
       {failure && <FailureCard failure={failure} />}
-      <p class="actions">
-        <a class="button" href={silentHref(place, photo)}>
-          What if it were silent?
-        </a>
-      </p>
-      {canvas && <Drawn layer={layer} canvas={canvas} observation={work.observation.value} />}
+      {canvas && (
+        <Drawn
+          layer={layer}
+          canvas={canvas}
+          observation={work.observation.value}
+          silent={silentHref(place, photo)}
+        />
+      )}
       <WorkStatus work={work} again={() => round.value++} what="The unit's answer" />
     </>
   );
@@ -78,7 +80,13 @@ function silentHref({ model, layer, unit }: Required<Place>, photo: string): str
 }
 
 /** The map over the photograph, and the patches where the unit is strongest. */
-function Drawn(props: { layer: Layer; canvas: Seen; observation: Observation }) {
+function Drawn(props: {
+  layer: Layer;
+  canvas: Seen;
+  observation: Observation;
+  /** Where the model answers without this unit. */
+  silent: string;
+}) {
   const { layer, canvas, observation } = props;
   const pointed = useSignal(0);
   const [tensor] = observation.tensors;
@@ -92,7 +100,10 @@ function Drawn(props: { layer: Layer; canvas: Seen; observation: Observation }) 
   if (tensor && !map)
     return (
       <p class="single numbers">
-        It says <strong>{decimal(tensor.values[0] ?? 0)}</strong>
+        It says <strong>{decimal(tensor.values[0] ?? 0)}</strong>{" "}
+        <a class="button" href={props.silent}>
+          What if it were silent?
+        </a>
       </p>
     );
   return (
@@ -114,6 +125,11 @@ function Drawn(props: { layer: Layer; canvas: Seen; observation: Observation }) 
             pointed.value = index;
           }}
         />
+        <p class="after">
+          <a class="button" href={props.silent}>
+            What if it were silent?
+          </a>
+        </p>
       </div>
     </div>
   );
