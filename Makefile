@@ -2,6 +2,7 @@
 # make test    set up, run the tests
 # make check   what CI runs: format, lint, types, architecture, contract, tests
 # make page    build the page that the server shows, where it has changed
+# make clients build the clients in other languages whose toolchains are installed
 # make test-all, make bench, make docs, make gallery, make format, make clean
 #
 # Each sets up .venv by itself, when pyproject.toml or the protos have changed.
@@ -19,7 +20,11 @@ export PYTHONUNBUFFERED := 1
 PAGE := server/hooke_server/web/index.html
 PAGE_SOURCES := $(shell find clients/web -type f -not -path '*/node_modules/*' -not -path '*/src/gen/*')
 
-.PHONY: page tour demo gallery test test-all check format lint types architecture contract bench docs clean
+# The clients in other languages; clients/README.md says what is asked of their Makefiles.
+CLIENTS := $(patsubst %/Makefile,%,$(wildcard clients/*/Makefile))
+
+.PHONY: page tour demo gallery test test-all check format lint types architecture contract bench docs clean \
+	clients clients-check
 
 demo: $(READY) $(PAGE)
 	$(BIN)/python examples/demo.py
@@ -42,7 +47,21 @@ test-all: $(READY) $(PAGE)
 	$(BIN)/python clients/web/build.py test
 	$(BIN)/pytest
 
-check: lint types architecture contract test
+check: lint types architecture contract clients-check test
+
+# $(call each-client,TARGET): make a target of every client whose toolchain is installed.
+define each-client
+	@set -e; for client in $(CLIENTS); do \
+		if $(MAKE) --silent --directory $$client toolchain >/dev/null 2>&1; then \
+			$(MAKE) --no-print-directory --directory $$client $(1); \
+		else echo "$$client is left out: its toolchain is not installed"; fi; done
+endef
+
+clients: $(READY)
+	$(call each-client,build)
+
+clients-check: $(READY)
+	$(call each-client,check)
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -76,6 +95,7 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 clean:
+	for client in $(CLIENTS); do $(MAKE) --directory $$client clean; done
 	rm -rf $(VENV) build dist demo clients/python/hooke/v1 server/hooke_server/web
 	rm -rf clients/web/node_modules clients/web/src/gen
 

@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_health.v1 import health_pb2
 from serving import failure, serving
+from web_work import VISUALIZE, WEB, nothing_runs, wanted
 from wire import (
     envelope,
     fetch,
@@ -34,37 +35,19 @@ from hooke.v1 import activation_service_pb2 as pb
 from hooke.v1 import (
     frame_pb2,
     input_pb2,
-    location_pb2,
     model_service_pb2,
     readout_pb2,
-    visualization_service_pb2,
 )
-from hooke_server.ports import Web
 from hooke_server.rpc.limits import Limits
 
 MODELS = "/hooke.v1.ModelService"
 ACTIVATIONS = "/hooke.v1.ActivationService"
-VISUALIZE = "/hooke.v1.VisualizationService/Visualize"
-WEB = Web(address="127.0.0.1:0")
 
 
 @pytest.fixture
 async def edge(net, pair):
     async with serving({"net": net, "pair": pair}, web=WEB) as served:
         yield served
-
-
-def wanted(steps=4096, size=16):
-    return visualization_service_pb2.VisualizeRequest(
-        items=[{"location": location_pb2.Location(layer="models/net/layers/stem", unit=0)}],
-        feature_visualization={"ascent": {"steps": steps, "size": size}},
-    )
-
-
-async def nothing_runs(edge):
-    """The compute thread takes its next turn, so whatever ran on it has ended."""
-    await asyncio.wait_for(edge.worker.call(int), 10)
-    assert not edge.worker._pulls
 
 
 async def test_unary_calls_in_both_forms_equal_grpc(edge):
@@ -258,20 +241,20 @@ async def test_a_deadline_ends_the_work(edge, caplog, form):
 
 
 async def test_what_administers_is_refused_in_every_form(edge):
-    for wanted in (
+    for refused in (
         model_service_pb2.LoadModelRequest(model_id="net", source="torchvision:resnet18"),
         model_service_pb2.UnloadModelRequest(name="models/net"),
     ):
-        method = wanted.DESCRIPTOR.name.removesuffix("Request")
+        method = refused.DESCRIPTOR.name.removesuffix("Request")
         for form in ("json", "proto"):
-            answer = await unary(edge.web, f"{MODELS}/{method}", wanted, form=form)
+            answer = await unary(edge.web, f"{MODELS}/{method}", refused, form=form)
             assert (answer.status, answer.json["code"]) == (403, "permission_denied")
             assert info_of(answer.json).reason == "ADMIN_DISABLED"
-        async with web(edge, f"{MODELS}/{method}", wanted) as response:
+        async with web(edge, f"{MODELS}/{method}", refused) as response:
             _, trailers = await web_messages(response, model_service_pb2.Model)
         assert int(trailers["grpc-status"]) == grpc.StatusCode.PERMISSION_DENIED.value[0]
         for alias in (f"{MODELS.lower()}/{method}", f"/{MODELS}/{method}", f"{MODELS}/{method}/"):
-            answer = await unary(edge.web, alias, wanted)
+            answer = await unary(edge.web, alias, refused)
             assert answer.status in {404, 405}, alias
     assert [model.name for model in (await listed(edge)).models] == ["models/net", "models/pair"]
 

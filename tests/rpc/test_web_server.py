@@ -11,7 +11,7 @@ from activation_streams import asked
 from grpc_health.v1 import health_pb2
 from serving import model_of, serving
 from test_slow_reader import MIB, Wide, resident
-from test_web_calls import VISUALIZE, WEB, nothing_runs, wanted
+from web_work import VISUALIZE, WEB, nothing_runs, wanted
 from wire import END, info_of, messages, request, streaming, unary
 
 from hooke.v1 import frame_pb2

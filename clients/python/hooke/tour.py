@@ -2,10 +2,9 @@
 
 They go to a server with the demo model (`hooke serve --demo`): its models, some
 layers, means of activations, a tensor in chunks with its checksum, a short
-visualization, an error, and a stream that is cancelled. Clients in other languages
-make the same calls; equal JSON says that they read the contract alike.
-
-JSON: keys sorted, no spaces, real numbers rounded to four decimals.
+visualization, two errors, a stream that is cancelled and one whose time is up.
+`clients/README.md` tells the steps to whoever writes them in another language;
+equal JSON says that both read the contract alike.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ PICTURE = base64.b64decode(
     "AABJRU5ErkJggg=="
 )
 """32 x 32 pixels in 16 colours."""
+LONG = hooke.FeatureVisualization(steps=4096, size=64)
 
 
 def tour(address: str) -> dict[str, Any]:
@@ -43,7 +43,9 @@ def tour(address: str) -> dict[str, Any]:
             "tensor": tensor(client),
             "visualization": visualization(client),
             "error": error(client),
+            "invalid": invalid(client),
             "cancelled": cancelled(client),
+            "deadline": deadline(address),
         }
 
 
@@ -88,17 +90,35 @@ def error(client: hooke.Client) -> dict[str, Any]:
     raise AssertionError("the demo model has no layer blocks.9.9")
 
 
+def invalid(client: hooke.Client) -> dict[str, Any]:
+    """What a visualization of no steps is answered with, field by field."""
+    try:
+        client.picture(MODEL, hooke.FeatureVisualization(steps=0), layer=LAYER, unit=7)
+    except hooke.InvalidArgumentError as error:
+        return {"code": error.code, "reason": error.reason, "fields": error.field_violations}
+    raise AssertionError("no steps make no picture")
+
+
 def cancelled(client: hooke.Client) -> bool:
-    """Whether a long visualization can be left after its first sign of life."""
-    long = hooke.FeatureVisualization(steps=4096, size=64)
-    frames = client.visualize(MODEL, layer=LAYER, unit=7, technique=long)
-    first = next(frames)
+    """Whether a long visualization can be left once it moves."""
+    frames = client.visualize(MODEL, LONG, layer=LAYER, unit=7)
+    first = next(frame for frame in frames if isinstance(frame, hooke.Progress))
     frames.close()
-    return isinstance(first, hooke.Progress) and first.step < first.total_steps
+    return first.step < first.total_steps
+
+
+def deadline(address: str) -> str:
+    """How a long visualization ends that may take a quarter of a second."""
+    with hooke.connect(address, timeout=0.25) as client:
+        try:
+            client.picture(MODEL, LONG, layer=LAYER, unit=7)
+        except hooke.DeadlineExceededError as error:
+            return error.code
+    raise AssertionError("4096 steps take longer")
 
 
 def canonical(value: Any) -> str:
-    """JSON that is the same in every language."""
+    """JSON with sorted keys and no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

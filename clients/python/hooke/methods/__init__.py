@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import backpropagation, gradients
+from hooke.methods import backpropagation, class_activation, gradients, perturbation
 from hooke.methods.backpropagation import (
     BackpropagationMethod,
     Deconvolution,
@@ -26,6 +26,16 @@ from hooke.methods.baselines import (
     NoiseBaseline,
     ZeroBaseline,
 )
+from hooke.methods.class_activation import (
+    AblationCam,
+    ClassActivationMethod,
+    EigenCam,
+    GradCam,
+    GradCamPlusPlus,
+    HiresCam,
+    LayerCam,
+    ScoreCam,
+)
 from hooke.methods.gradients import (
     Conductance,
     GradientMethod,
@@ -37,12 +47,33 @@ from hooke.methods.gradients import (
     Saliency,
     SmoothGrad,
 )
+from hooke.methods.perturbation import (
+    ElementFeatures,
+    FeatureAblation,
+    Features,
+    GridFeatures,
+    Hsic,
+    KernelShap,
+    Lime,
+    Occlusion,
+    PerturbationMethod,
+    Rise,
+    ShapleySampling,
+    Sobol,
+    SuperpixelFeatures,
+    UnitFeatures,
+)
 from hooke.v1 import attribution_service_pb2 as pb
 
-Method = GradientMethod | BackpropagationMethod
+Method = GradientMethod | BackpropagationMethod | ClassActivationMethod | PerturbationMethod
 """A method with its parameters; any class of the modules here."""
 
-_FAMILIES: tuple[ModuleType, ...] = (gradients, backpropagation)
+_FAMILIES: tuple[ModuleType, ...] = (
+    gradients,
+    backpropagation,
+    class_activation,
+    perturbation,
+)
 
 _KNOWN: dict[str, type[Method]] = {
     name: kind for family in _FAMILIES for name, kind in vars(family).items()
@@ -57,23 +88,43 @@ METHODS: dict[str, type[Method]] = {
 
 __all__ = [
     "METHODS",
+    "AblationCam",
     "BlurBaseline",
     "Conductance",
     "ConstantBaseline",
     "Deconvolution",
     "DeepLift",
+    "EigenCam",
+    "ElementFeatures",
+    "FeatureAblation",
+    "Features",
+    "GradCam",
+    "GradCamPlusPlus",
     "GradientShap",
+    "GridFeatures",
     "GuidedBackpropagation",
+    "HiresCam",
+    "Hsic",
     "ImageBaseline",
     "InputXGradient",
     "IntegratedGradients",
     "InternalInfluence",
+    "KernelShap",
+    "LayerCam",
+    "Lime",
     "MeanBaseline",
     "Method",
     "NeuronConductance",
     "NoiseBaseline",
+    "Occlusion",
     "RelevancePropagation",
+    "Rise",
     "Saliency",
+    "ScoreCam",
+    "ShapleySampling",
     "SmoothGrad",
+    "Sobol",
+    "SuperpixelFeatures",
+    "UnitFeatures",
     "ZeroBaseline",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hooke_server.errors import Reason, ResourceExhaustedError
-from hooke_server.models.layer import Layer
+from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan
@@ -24,8 +24,8 @@ from hooke_server.techniques.visualization.cost import (
 )
 from hooke_server.techniques.visualization.requirements import upstream
 
-COPIES = 4
-"""Copies of an answer that are held at once: the sum, what is added to it, what is sent."""
+SCORE_BYTES = 8
+"""Of a number that a target says, where methods keep them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,17 @@ def attribution_cost(
     area = _area(model, inputs)
     each = _row_bytes(needed, area, efforts)
     answers = _answer_bytes(model, plan, inputs)
-    beside = COPIES * targets * max(answers, default=0) + sum(answers)
+    asked = [
+        [effort.rows_at(model.layer(i), _shape(model, i, inputs)) for i in chosen.layers]
+        for chosen, effort in zip(plan.methods, efforts, strict=True)
+    ]
+    held = [
+        effort.copies * targets * max(sizes, default=0)
+        + SCORE_BYTES * batch * targets * sum(rows) * effort.keeps_scores
+        for effort, sizes, rows in zip(efforts, answers, asked, strict=True)
+    ]
+    kept = sum(map(sum, answers))
+    beside = max(held, default=0) + kept
     rows = MAX_BATCH
     if memory is not None:
         rows = min(rows, int((memory * SHARE - beside) // each))
@@ -64,10 +74,13 @@ def attribution_cost(
                 budget=memory,
             )
     rows = model.fixed_batch or max(1, rows)
+    sent = sum(
+        sum(sizes) * (1 + effort.errors) for sizes, effort in zip(answers, efforts, strict=True)
+    )
     estimate = Estimate(
         memory_bytes=beside + each * rows,
-        macs=int(batch * macs_of(needed, area) * _passes(plan, efforts, targets)),
-        tensor_bytes=targets * sum(answers) if plan.tensors else 0,
+        macs=int(batch * macs_of(needed, area) * _passes(asked, efforts, targets)),
+        tensor_bytes=targets * sent if plan.tensors else 0,
         layers=plan.layers,
         batch_size=rows,
     )
@@ -79,7 +92,7 @@ def _row_bytes(needed: Sequence[Layer], area: float, efforts: Sequence[Effort]) 
     return int(ALLOCATOR * held(needed, area)) + 1
 
 
-def _answer_bytes(model: Model, plan: AttributionPlan, inputs: Sequence[Tensor]) -> list[int]:
+def _answer_bytes(model: Model, plan: AttributionPlan, inputs: Sequence[Tensor]) -> list[list[int]]:
     """For each method and place the bytes of an answer for one target."""
     batch, area = len(inputs[0]), _area(model, inputs)
     sizes = {
@@ -88,17 +101,26 @@ def _answer_bytes(model: Model, plan: AttributionPlan, inputs: Sequence[Tensor])
         * (area if model.layer(layer).position_axes else 1)
         for layer in plan.layers
     }
-    return [int(sizes[layer]) for each in plan.methods for layer in each.layers]
+    return [[int(sizes[layer]) for layer in each.layers] for each in plan.methods]
 
 
-def _passes(plan: AttributionPlan, efforts: Sequence[Effort], targets: int) -> float:
+def _shape(model: Model, layer: str, inputs: Sequence[Tensor]) -> list[int]:
+    """Of a layer's value; of one that is no input as the layer table has it."""
+    for spec, value in zip(model.inputs, inputs, strict=True):
+        if spec.name == layer:
+            return list(value.shape)
+    batch = len(inputs[0])
+    return [extent_at(extent, batch) for extent in model.layer(layer).output.shape]
+
+
+def _passes(asked: Sequence[Sequence[int]], efforts: Sequence[Effort], targets: int) -> float:
     """Forward passes of a sample, where a way back counts as one for each target."""
     total, shared = 1.0, False
-    for each, effort in zip(plan.methods, efforts, strict=True):
+    for rows, effort in zip(asked, efforts, strict=True):
         once = effort.shared and shared
         shared = shared or effort.shared
-        rows = 0 if once else effort.rows * (1 if effort.shared else len(each.layers))
-        total += rows * (1 + targets * effort.gradients)
+        count = 0 if once else rows[0] if effort.shared else sum(rows)
+        total += count * (1 + targets * effort.gradients)
     return total
 
 

@@ -93,18 +93,20 @@ class _Run:
 
     def _answer(self, answer: Answer) -> Iterator[Frame]:
         if answer.final and self.plan.tensors:
-            yield self._tensor(answer)
+            yield self._tensor(answer, self.chosen.name, answer.values)
+            if answer.deviation is not None:
+                yield self._tensor(answer, f"{self.chosen.name}_standard_error", answer.deviation)
         yield from self._pictures(answer)
 
-    def _tensor(self, answer: Answer) -> Array:
+    def _tensor(self, answer: Answer, name: str, values: Tensor) -> Array:
         layer = answer.place.layer
         unit = layer.unit_axis % answer.place.value.ndim
         axes = [name for axis, name in enumerate(layer.output.axes) if axis]
         if answer.collapsed:
             del axes[unit - 1]
         return Array(
-            name=self.chosen.name,
-            value=answer.values.float(),
+            name=name,
+            value=values.float(),
             axes=("target", "batch", *axes),
             layer=layer.id,
             item=self.index,

@@ -38,14 +38,25 @@ class Effort:
 
     Attributes
     ----------
-    rows : versions of the sample that go through the network.
+    rows : versions of the sample that go through the network; where that depends on the place,
+        from its layer and its value's shape.
     gradients : whether they go back too.
     shared : whether one such pass serves all places and methods that share it.
+    errors : whether standard errors are sent beside the values.
+    keeps_scores : whether all rows' targets are held until the end.
+    copies : of an answer, held at once: the sum, what is added to it, what is sent.
     """
 
-    rows: int
+    rows: int | Callable[[Layer, Sequence[int]], int]
     gradients: bool = True
     shared: bool = False
+    errors: bool = False
+    keeps_scores: bool = False
+    copies: int = 4
+
+    def rows_at(self, layer: Layer, shape: Sequence[int]) -> int:
+        """Versions of the sample for one place."""
+        return self.rows if isinstance(self.rows, int) else self.rows(layer, shape)
 
 
 PlaceObstacle = Callable[[Model, Layer], str]
@@ -97,11 +108,13 @@ class Method(Technique):
     places : where it may look.
     default : from the model and the layers of the targets, where it looks by itself.
     check : raises for what cannot be asked, from the model, the field and the parameters.
+    misfit : why its parameters do not fit a layer where it may look; empty where they do.
     """
 
     effort: Callable[..., Effort]
     places: PlaceObstacle
     default: Callable[[Model, Sequence[str]], Sequence[str]]
+    misfit: Callable[..., str]
 
 
 def method(
@@ -113,6 +126,7 @@ def method(
     default: Callable[[Model, Sequence[str]], Sequence[str]] = first_input,
     gradients: bool = True,
     check: Callable[..., None] | None = None,
+    misfit: Callable[..., str] = lambda *_, **__: "",
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a method, named like the function.
 
@@ -120,6 +134,7 @@ def method(
     ----------
     gradients : whether it needs a model that has them.
     check : (model, field, **parameters), raises for what cannot be asked.
+    misfit : (model, layer, **parameters), says why they do not fit a layer.
     """
 
     def declare(function: Function) -> Function:
@@ -138,6 +153,7 @@ def method(
                 effort=effort,
                 places=places,
                 default=default,
+                misfit=misfit,
             )
         )
         return function

@@ -177,6 +177,8 @@ def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -
     layers = [layer.id for layer in model.match(asked.globs)] if asked.globs else []
     for layer_id in layers or method.default(model, read):
         _check_place(model, method, layer_id, read, f"{field}.layer_globs")
+        if reason := method.misfit(model, model.layer(layer_id), **values):
+            raise _invalid(f"{method.name} cannot divide {layer_id!r} so: {reason}", here)
     return MethodPlan(
         name=method.name,
         layers=tuple(layers or method.default(model, read)),

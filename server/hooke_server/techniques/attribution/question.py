@@ -55,11 +55,13 @@ class Answer:
     ----------
     values : [targets, samples, *the place's other axes], or without the unit axis where
         units are not told apart.
+    deviation : their standard errors, where they were drawn.
     final : whether this is more than a look at unfinished work.
     """
 
     place: Place
     values: Tensor
+    deviation: Tensor | None = None
     final: bool = True
 
     @property
