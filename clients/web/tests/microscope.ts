@@ -4,6 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb";
 import { ActivationService } from "../src/gen/hooke/v1/activation_service_pb";
+import { ComparisonService } from "../src/gen/hooke/v1/comparison_service_pb";
 import { type Frame, FrameSchema } from "../src/gen/hooke/v1/frame_pb";
 import { type Picture, PictureRole, PictureSchema } from "../src/gen/hooke/v1/image_pb";
 import {
@@ -14,6 +15,7 @@ import {
   ModelService,
   ModelState,
 } from "../src/gen/hooke/v1/model_service_pb";
+import { ColumnType } from "../src/gen/hooke/v1/table_pb";
 import {
   ParameterType,
   type Technique,
@@ -167,6 +169,25 @@ export function serverOf(shown: Bench): Server {
       listTechniques: () => ({ techniques: [...shown.techniques] }),
     });
     service(ActivationService, {});
+    service(ComparisonService, {
+      async *compareWeights({ reference, candidate }) {
+        shown.asked.push(`compareWeights ${reference} ${candidate}`);
+        const name = { name: "weight", type: ColumnType.TEXT };
+        const change = { name: "largest_change", type: ColumnType.NUMBER, description: "How far." };
+        const cells = [
+          { value: { case: "text" as const, value: "one.a.weight" } },
+          { value: { case: "number" as const, value: 0.5 } },
+        ];
+        const locations = [{ layer: "models/small/layers/one.a" }];
+        const frames: MessageInitShape<typeof FrameSchema>["content"][] = [
+          { case: "tableHeader", value: { tableId: 1n, name: "weights", columns: [name, change] } },
+          { case: "tableRows", value: { tableId: 1n, rows: [{ cells }] } },
+          { case: "finding", value: { text: "one.a differs most", locations } },
+          RESULT,
+        ];
+        for (const content of frames) if (content) yield create(FrameSchema, { content });
+      },
+    });
     service(VisualizationService, {
       async *visualize(request, { signal }) {
         shown.asked.push(`visualize ${request.technique.case}`);

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { query } from "../src/address";
 import { PictureRole } from "../src/gen/hooke/v1/image_pb";
 import { LensPanel } from "../src/lens/panel";
+import { CompareView } from "../src/views/compare";
 import { LayerView } from "../src/views/layer";
 import { LayerTable } from "../src/views/layer_table";
 import { ModelsView } from "../src/views/models";
@@ -128,4 +129,17 @@ test("a form shows what may be set, and puts what was set into the address", asy
   await waitFor(() => expect(query.value.get("ascent.steps")).toBe("64"));
   expect(query.value.get("sign")).toBe("negative");
   expect(query.value.has("ascent.image.storage")).toBe(false);
+});
+
+test("two models are compared by the server, whose table and findings are shown", async () => {
+  const shown = bench();
+  show(<CompareView />, shown, "/compare?left=/models/small&right=/models/small&ask=weights");
+  await screen.findByText("one.a differs most");
+  expect(shown.asked).toContain("compareWeights models/small models/small");
+  const link = screen.getByRole("link", { name: "one.a" });
+  expect(link.getAttribute("href")).toBe("/models/small/layers/one.a");
+  expect(screen.getByRole("columnheader", { name: "largest change" }).title).toBe("How far.");
+  screen.getByRole("cell", { name: "0.5" });
+  screen.getByRole("button", { name: "Where do they part?" });
+  expect(screen.queryByRole("button", { name: "Which units correspond?" })).toBeNull();
 });
