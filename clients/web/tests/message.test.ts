@@ -1,7 +1,10 @@
-import { fromJson } from "@bufbuild/protobuf";
+import { create, fromJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { IntegratedGradientsSchema } from "../src/gen/hooke/v1/attribution_pb";
+import { ParameterType, TechniqueParameterSchema } from "../src/gen/hooke/v1/technique_service_pb";
 import { VisualizationSign } from "../src/gen/hooke/v1/visualization_pb";
 import { VisualizeRequestSchema } from "../src/gen/hooke/v1/visualization_service_pb";
+import { messageJson } from "../src/lens/message";
 import { lensRequest } from "../src/lens/request";
 import { TECHNIQUE } from "./microscope";
 
@@ -36,6 +39,30 @@ test("numbers, choices, lists and alternatives find their fields", async () => {
 test("an alternative without values of its own is chosen all the same", async () => {
   const { ascent } = await technique("ascent.image.storage=pixel_image");
   expect(ascent?.image?.storage.case).toBe("pixelImage");
+});
+
+test("where several are allowed, a form chooses one, and JSON any number", async () => {
+  const baseline = { name: "blur_baseline", type: ParameterType.MESSAGE };
+  const deviation = { name: "deviation", type: ParameterType.NUMBER };
+  const parameters = [
+    create(TechniqueParameterSchema, {
+      name: "baselines",
+      type: ParameterType.ONE_OF,
+      repeated: true,
+      fields: [{ ...baseline, fields: [deviation] }],
+    }),
+  ];
+  const read = async (query: string) => {
+    const values = new URLSearchParams(query);
+    const json = await messageJson(parameters, IntegratedGradientsSchema, values);
+    return fromJson(IntegratedGradientsSchema, json).baselines;
+  };
+  const [blur, ...others] = await read(
+    "baselines=blur_baseline&baselines.blur_baseline.deviation=4",
+  );
+  expect(blur?.baseline).toMatchObject({ case: "blurBaseline", value: { deviation: 4 } });
+  expect(others).toEqual([]);
+  expect(await read('baselines=[{"zero_baseline":{}},{"mean_baseline":{}}]')).toHaveLength(2);
 });
 
 test("a message may be written as JSON", async () => {

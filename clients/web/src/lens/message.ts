@@ -45,11 +45,12 @@ async function valueJson(
   path: string,
 ): Promise<JsonValue> {
   const given = values.get(path) ?? "";
-  if (parameter.type === ParameterType.ONE_OF && !parameter.repeated) {
+  if (parameter.type === ParameterType.ONE_OF && !given.startsWith("[")) {
     const chosen = parameter.fields.filter((each) => each.name === given);
     const alternatives = field?.message ?? parent;
     const inner = new URLSearchParams([...values, [`${path}.${given}.`, ""]]); // set, even if empty
-    return messageJson(chosen, alternatives, inner, `${path}.`);
+    const json = await messageJson(chosen, alternatives, inner, `${path}.`);
+    return parameter.repeated ? [json] : json;
   }
   if (parameter.type === ParameterType.MESSAGE && !parameter.repeated && given === "")
     return field?.message ? messageJson(parameter.fields, field.message, values, `${path}.`) : {};

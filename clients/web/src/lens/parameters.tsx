@@ -37,7 +37,8 @@ export function Parameters(props: {
 function Field(props: FieldProps) {
   const { type, repeated } = props.parameter;
   if (type === ParameterType.MESSAGE && !repeated) return <Group {...props} />;
-  if (type === ParameterType.ONE_OF && !repeated) return <Alternatives {...props} />;
+  if (type === ParameterType.ONE_OF && (!repeated || isEmpty(props.standard)))
+    return <Alternatives {...props} />;
   const id = `parameter-${props.path}`;
   return (
     <div class="field" data-wide={isStructured(props.parameter) || type === ParameterType.IMAGE}>
@@ -151,6 +152,10 @@ function hint({ type, choices }: TechniqueParameter): string {
   if (type === ParameterType.LOCATION) return "/models/…/layers/…";
   return choices.length > 0 ? choices.join(", ") : "";
 }
+
+/** A list that is empty by itself: then one alternative is enough for a form. */
+const isEmpty = (value: JsonValue | undefined): boolean =>
+  Array.isArray(value) && value.length === 0;
 
 const isObject = (value: JsonValue | undefined): value is { [key: string]: JsonValue } =>
   typeof value === "object" && value !== null && !Array.isArray(value);
