@@ -187,7 +187,7 @@ def test_a_unit_is_silenced_and_the_answer_changes(visit):
     changes = asked.get_by_role("row")
     expect(changes.nth(1)).to_contain_text("cat")
     assert any("−" in text for text in changes.all_inner_texts())  # noqa: RUF001  # a minus
-    asked.get_by_label("Change").select_option(label="multiply by")
+    asked.get_by_role("combobox", name="Change").select_option(label="multiply by")
     asked.get_by_label("Value").fill("0")
     asked.get_by_label("Layer").fill("classifier")
     asked.get_by_label("Units").fill("281 282")

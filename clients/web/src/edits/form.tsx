@@ -40,8 +40,8 @@ export function EditForm({ layers, add }: EditFormProps) {
           ))}
         </select>
       </label>
-      {example && (
-        <label class="stacked">
+      {example !== "" && (
+        <label class="stacked" key="value">
           Value
           <input
             name="value"
@@ -50,7 +50,7 @@ export function EditForm({ layers, add }: EditFormProps) {
           />
         </label>
       )}
-      <label class="stacked">
+      <label class="stacked" key="layer">
         Layer
         <input name="layer" list="edit-layers" required placeholder={layers.at(-1)?.id} />
         <datalist id="edit-layers">
@@ -59,7 +59,7 @@ export function EditForm({ layers, add }: EditFormProps) {
           ))}
         </datalist>
       </label>
-      <label class="stacked">
+      <label class="stacked" key="units">
         Units
         <input name="units" placeholder="all" pattern="\d+([\s,]+\d+)*" />
       </label>

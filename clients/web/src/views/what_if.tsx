@@ -36,8 +36,8 @@ export function WhatIf(props: WhatIfProps) {
       <h2>What if</h2>
       {edits.length > 0 && (
         <ul class="chips">
-          {edits.map((edit) => (
-            <li key={format(edit)}>
+          {edits.map((edit, index) => (
+            <li key={`${index} ${format(edit)}`}>
               {describe(edit)}
               <button
                 type="button"
