@@ -67,7 +67,7 @@ STOPS = [
         name="picture",
         path="/models/demo/photograph?edit=ablate:blocks.4.2%237",
         ready=done(3),
-        height=1120,
+        height=1330,
     ),
     Stop(
         name="lens",

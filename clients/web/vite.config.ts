@@ -10,6 +10,7 @@ export default defineConfig({
     target: "es2022",
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   server: { proxy: { "/hooke.v1.": process.env.HOOKE_WEB ?? "http://localhost:8080" } },
   test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"] },

@@ -16,6 +16,8 @@ VIEWS = {
     "unit-photograph": (f"{LAYER}/units/7?tab=photograph", ".patches button"),
     "picture": ("/models/demo/photograph", ".legend"),
     "compare": ("/compare?left=/models/demo", ".side select"),
+    "what-if": ("/models/demo/photograph?edit=ablate:blocks.4.2%237", ".changes"),
+    "compare-models": ("/compare?left=/models/demo&right=/models/demo&ask=weights", ".finding"),
     "error": ("/models/demo/layers/nowhere", ".failure"),
     "nowhere": ("/nowhere", "h1"),
 }

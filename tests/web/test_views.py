@@ -196,3 +196,14 @@ def test_a_unit_is_silenced_and_the_answer_changes(visit):
     expect(asked.get_by_text("done in")).to_be_visible()
     asked.get_by_role("button", name=re.compile("Take back: silence")).click()
     expect(asked.locator(".chips li")).to_have_count(1)
+
+
+def test_two_models_as_a_whole(visit):
+    page = visit.open("/compare?left=/models/demo&right=/models/demo")
+    whole = page.get_by_role("region", name="The two as a whole")
+    whole.get_by_role("button", name="Where do they part?").click()
+    expect(page).to_have_url(re.compile("ask=activations"))
+    expect(whole.locator(".finding").first).to_be_visible()
+    expect(whole.get_by_role("cell", name="blocks.4.2", exact=True).first).to_be_visible()
+    whole.get_by_role("button", name="What differs in their weights?").click()
+    expect(whole.get_by_text("done in")).to_be_visible()

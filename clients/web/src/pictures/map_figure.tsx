@@ -18,21 +18,23 @@ export function MapFigure({ label, ...drawn }: MapFigureProps) {
   return (
     <figure>
       <Overlay {...drawn} strength={strength.value} label={label} />
-      <label class="slider">
-        Photograph
-        <input
-          type="range"
-          min="0"
-          max="1"
-          step="0.05"
-          aria-label="How much of the map is seen"
-          value={strength.value}
-          onInput={(event) => {
-            strength.value = Number(event.currentTarget.value);
-          }}
-        />
-        map
-      </label>
+      {drawn.map && (
+        <label class="slider">
+          Photograph
+          <input
+            type="range"
+            min="0"
+            max="1"
+            step="0.05"
+            aria-label="How much of the map is seen"
+            value={strength.value}
+            onInput={(event) => {
+              strength.value = Number(event.currentTarget.value);
+            }}
+          />
+          map
+        </label>
+      )}
     </figure>
   );
 }

@@ -97,15 +97,6 @@ function Drawn(props: {
     () => peaks.map(({ position }) => fieldOf(layer, position, input)),
     [peaks, layer],
   );
-  if (tensor && !map)
-    return (
-      <p class="single numbers">
-        It says <strong>{decimal(tensor.values[0] ?? 0)}</strong>{" "}
-        <a class="button" href={props.silent}>
-          What if it were silent?
-        </a>
-      </p>
-    );
   return (
     <div class="response">
       <MapFigure
@@ -115,16 +106,26 @@ function Drawn(props: {
         label="The photograph with where the unit responds over it"
       />
       <div>
-        <h2>Where it responds most</h2>
-        <Patches
-          seen={canvas}
-          peaks={peaks}
-          fields={fields}
-          pointed={pointed.value}
-          point={(index) => {
-            pointed.value = index;
-          }}
-        />
+        {map ? (
+          <>
+            <h2>Where it responds most</h2>
+            <Patches
+              seen={canvas}
+              peaks={peaks}
+              fields={fields}
+              pointed={pointed.value}
+              point={(index) => {
+                pointed.value = index;
+              }}
+            />
+          </>
+        ) : (
+          tensor && (
+            <p class="single numbers">
+              It says <strong>{decimal(tensor.values[0] ?? 0)}</strong>
+            </p>
+          )
+        )}
         <p class="after">
           <a class="button" href={props.silent}>
             What if it were silent?
