@@ -13,8 +13,9 @@ from hooke.v1 import (
     visualization_service_pb2,
 )
 from hooke_server.rpc.codec.techniques import real_oneof
-from hooke_server.techniques.attribution.plans import Drawing
-from hooke_server.techniques.parameters import ParameterType
+from hooke_server.techniques.attribution.drawing import Drawing
+from hooke_server.techniques.attribution.evidence import Evidence
+from hooke_server.techniques.parameters import ParameterType, message_fields
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.sheets import SpriteSheet
 from hooke_server.techniques.technique import TechniqueKind, all_techniques
@@ -111,6 +112,15 @@ def test_items_and_sheets_are_those_of_the_contract():
     sheet = REQUEST.fields_by_name["sprite_sheet"].message_type
     for kind in (SpriteSheet, hooke.SpriteSheet):
         assert [f.name for f in dataclasses.fields(kind)] == [f.name for f in sheet.fields]
+
+
+def test_evidence_is_that_of_the_contract():
+    message = attribution_service_pb2.AttributeRequest.DESCRIPTOR.fields_by_name["evidence"]
+    parameters = message_fields(Evidence)
+    for part, fields in groups(message.message_type).items():
+        same(parameters[part], fields, f"evidence.{part}")
+    for kind in (Evidence, hooke.Evidence):
+        assert [f.name for f in dataclasses.fields(kind)] == list(groups(message.message_type))
 
 
 @pytest.mark.parametrize("name", list(FIELDS))

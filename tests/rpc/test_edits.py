@@ -72,6 +72,10 @@ CASES = {
     ),
     "a sample": (edit(samples=[1], **ABLATE), zero(1)),
     "scaling": (edit(**HALVE), lambda v: v * 0.5),
+    "scaling of a unit": (
+        edit(units=[2], **HALVE),
+        lambda v: v * torch.tensor([1, 1, 0.5, 1, 1, 1])[:, None, None],
+    ),
     "a mean": (
         edit(ablation={"value": edit_pb2.ABLATION_VALUE_MEAN}),
         lambda v: v.mean((2, 3), keepdim=True).expand_as(v).clone(),
@@ -195,10 +199,10 @@ async def test_mixed_requests_at_once(edge, net):
     assert len({tuple(value.flatten().tolist()) for value in alone.values()}) == 11
 
 
-async def pictures(served, edits, **options):
+async def pictures(served, edits, size=16, **options):
     request = visualization.VisualizeRequest(
         items=[{"location": {"layer": "models/net/layers/fc", "unit": 1}}],
-        feature_visualization={"ascent": {"steps": 3, "size": 16}},
+        feature_visualization={"ascent": {"steps": 3, "size": size}},
         edits=edits,
         **options,
     )
@@ -224,6 +228,17 @@ async def test_visualization(edge):
         "ablation": {"value": "zero"},
     }
     assert without.provenance.edits_json == ""
+
+
+async def test_positions_and_values_count_at_the_declared_size(edge):
+    """Pictures of other sizes are resized to it, so that the edit lies where it was named."""
+    for wanted in (
+        edit(positions=[{"indices": [7, 7]}], **ABLATE),
+        edit(**value(torch.ones(1, 6, 8, 8))),
+    ):
+        [made], _ = await pictures(edge, [wanted], size=24)
+        [plain], _ = await pictures(edge, [], size=24)
+        assert made != plain
 
 
 async def test_a_picture_of_an_edited_model_is_the_picture_of_a_model_that_is_so():

@@ -11,6 +11,8 @@ from lens_runs import LENSES
 from PIL import Image
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
+from hooke_server.models.edited import edited
+from hooke_server.models.edits import Edit, Scaling
 from hooke_server.techniques.frames import Array, Picture, Progress, Result
 from hooke_server.techniques.parameters import REQUIRED, ParameterType
 from hooke_server.techniques.plans import Control, Item, Previews
@@ -156,6 +158,17 @@ def test_runs_that_take_turns_equal_runs_alone(lens, resnet):
         for stream, frames in zip(streams, by_turns, strict=True):
             frames.append(next(stream))
     assert [fingerprint(frames) for frames in by_turns] == alone
+
+
+def test_an_edit_that_changes_nothing_shows_the_same_bit_for_bit(lens, resnet):
+    same = edited(resnet, [Edit(layer="layer1.0.relu", units=(1, 5), change=Scaling(1.0))])
+    plan, other = plan_of(lens, resnet), plan_of(lens, same)
+    assert (plan.digest, plan.series) != (other.digest, other.series)
+    shown = [
+        [frame for frame in lens.run([model], each) if not isinstance(frame, Progress)]
+        for model, each in ((resnet, plan), (same, other))
+    ]
+    assert fingerprint(shown[0]) == fingerprint(shown[1])
 
 
 def test_every_step_is_told(lens, resnet):

@@ -11,7 +11,7 @@ The server is another package, `hooke_server`; nothing here needs torch.
 
 from hooke import methods
 from hooke.activations import Activations
-from hooke.attributions import At, Attributions
+from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
 from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
@@ -74,6 +74,7 @@ __all__ = [
     "DeadlineExceededError",
     "DeepDream",
     "Estimate",
+    "Evidence",
     "FailedPreconditionError",
     "FeatureInversion",
     "FeatureMaps",
@@ -97,6 +98,7 @@ __all__ = [
     "Provenance",
     "Quantiles",
     "Readout",
+    "Region",
     "Replace",
     "ResourceExhaustedError",
     "Result",

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
 from hooke.messages import layer_name, listed, model_name, number
 from hooke.methods import METHODS, Method
+from hooke.methods.baselines import Baseline
 from hooke.methods.gradients import IntegratedGradients
 from hooke.objectives import Algebra, as_objective
 from hooke.places import Place, location_message, place_locations
@@ -31,6 +33,39 @@ class At:
     method: Method
 
 
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A part of a picture, in shares of its width and height."""
+
+    left: float | None = None
+    top: float | None = None
+    right: float | None = None
+    bottom: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is measured of each answer, to know whether it can be trusted.
+
+    Parameters
+    ----------
+    measures : any of `completeness`, `infidelity`, `max_sensitivity`, `deletion`, `insertion`,
+        `pointing`, `parameter_randomization`, `seed_interval`.
+    samples : disturbances that are tried.
+    steps : points of the deletion and insertion curves.
+    seeds : seeds that are compared.
+    baselines : what is compared with; by default that of the method.
+    region : where the thing lies that is explained; `pointing` needs it.
+    """
+
+    measures: Sequence[str] = ()
+    samples: int | None = None
+    steps: int | None = None
+    seeds: int | None = None
+    baselines: Sequence[Baseline] = ()
+    region: Region | None = None
+
+
 class AttributeOptions(Place, total=False):
     """Options of `Client.attribute`: what is explained is a place or an objective.
 
@@ -43,6 +78,8 @@ class AttributeOptions(Place, total=False):
     pictures : whether pictures are.
     format : of the pictures: `png`, `jpeg` or `webp`.
     seed : of every random choice.
+    evidence : measures of each answer by name, or `Evidence`.
+    edits : changes to what layers yield, while the model is asked; see `hooke.edits`.
     """
 
     objective: Algebra | Sequence[Algebra]
@@ -52,6 +89,8 @@ class AttributeOptions(Place, total=False):
     pictures: bool
     format: str | None
     seed: int
+    evidence: str | Sequence[str] | Evidence
+    edits: Edits
 
 
 @dataclass(kw_only=True, eq=False)
@@ -80,6 +119,14 @@ class Attributions:
         """What was explained."""
         return next(each for each in self.tables if each.name == "targets")
 
+    @property
+    def evidence(self) -> Table:
+        """What was measured; KeyError where nothing was asked for."""
+        for each in self.tables:
+            if each.name == "evidence":
+                return each
+        raise KeyError("no evidence was asked for; give `evidence`")
+
     def __getitem__(self, name: str) -> np.ndarray:
         found = [each for each in self.tensors if each.name == name]
         if len(found) != 1:
@@ -105,6 +152,7 @@ def attribute_request(
         model=model_name(model),
         inputs=inline(prepared),
         targets=_targets(model, options),
+        edits=edit_messages(options.get("edits", ()), model),
         drawings=[number(_DRAWING, each, "drawings") for each in listed(options.get("drawings"))],
         omit_tensors=not options.get("tensors", True),
         omit_pictures=not options.get("pictures", True),
@@ -113,6 +161,11 @@ def attribute_request(
     for each in several:
         chosen = each if isinstance(each, At) else At(options.get("at", ()), each)
         _add(request, chosen, model)
+    if evidence := options.get("evidence"):
+        measures = (
+            evidence if isinstance(evidence, Evidence) else Evidence(measures=listed(evidence))
+        )
+        fill(request.evidence, measures, model)
     if wanted := options.get("format"):
         request.format = number(IMAGE_FORMAT, wanted, "format")
     return request

@@ -10,8 +10,6 @@ size of picture, will do. Gradients pass; those of what was ablated or replaced 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -75,21 +73,6 @@ def replaced(x: Tensor, where: Where, value: Tensor) -> Tensor:
             layer=where.layer,
         )
     return torch.where(_mask(x, where), value.to(x.dtype), x)
-
-
-def put(value: Any, keys: tuple[int | str, ...], tensor: Tensor) -> Any:
-    """A tuple, list or dict with another tensor under `keys`."""
-    if not keys:
-        return tensor
-    key, *rest = keys
-    inner = put(value[key], tuple(rest), tensor)
-    if isinstance(value, Mapping):
-        changed: Any = copy.copy(value)
-        changed[key] = inner
-        return changed
-    items = [inner if index == key else each for index, each in enumerate(value)]
-    kind: Any = type(value)
-    return kind._make(items) if hasattr(kind, "_make") else kind(items)
 
 
 def _mask(x: Tensor, where: Where) -> Tensor:

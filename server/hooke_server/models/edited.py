@@ -43,6 +43,7 @@ from hooke_server.models.kept import Kept
 from hooke_server.models.layer import extent_at
 from hooke_server.models.model import Model
 from hooke_server.models.probe import ProbeCache
+from hooke_server.models.rewrites import with_part
 
 
 def edited(model: Model, edits: Sequence[Edit]) -> Model:
@@ -165,7 +166,7 @@ class _Writing:
                 leaf = graph.call_function(operator.getitem, (leaf, key))
             after = self._changed(leaf, model, _where(model, layer_id, regions), change)
             if place.keys:
-                after = graph.call_function(operations.put, (before, place.keys, after))
+                after = graph.call_function(with_part, (before, place.keys, after))
         for reader in readers:
             reader.replace_input_with(before, after)
         self._read[place.node] = after

@@ -11,6 +11,8 @@ around the layer (a skip connection) is still computed from the model's inputs.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,11 +59,15 @@ class InOrder:
 
 
 def with_part(value: Any, keys: tuple[int | str, ...], part: Tensor) -> Any:
-    """A nested value with one tensor of it replaced."""
+    """A nested value with one tensor of it replaced; its tuples and dicts keep their types."""
     if not keys:
         return part
     key, *rest = keys
     inner = with_part(value[key], tuple(rest), part)
-    if isinstance(value, dict):
-        return {**value, key: inner}
-    return tuple(inner if index == key else each for index, each in enumerate(value))
+    if isinstance(value, Mapping):
+        changed: Any = copy.copy(value)
+        changed[key] = inner
+        return changed
+    items = [inner if index == key else each for index, each in enumerate(value)]
+    kind: Any = type(value)
+    return kind._make(items) if hasattr(kind, "_make") else kind(items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -14,10 +14,12 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.attributions import read_asked
+from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.frames import Preparation, read_format
 from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places, only_model
 from hooke_server.rpc.codec.provenance import Work, estimate_result
+from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
@@ -26,6 +28,7 @@ from hooke_server.rpc.work import streamed
 from hooke_server.techniques.attribution.cost import Cost, attribution_cost
 from hooke_server.techniques.attribution.explaining import explain
 from hooke_server.techniques.attribution.plans import AttributionPlan, bind
+from hooke_server.techniques.edits import bind_alone, with_edits
 from hooke_server.techniques.frames import Frames
 
 AttributeRequest = attribution_service_pb2.AttributeRequest
@@ -37,6 +40,7 @@ class Job:
     """A checked request, ready to run."""
 
     model: Model
+    edits: RequestedEdits
     inputs: Sequence[Tensor]
     plan: AttributionPlan
     cost: Cost
@@ -44,7 +48,8 @@ class Job:
 
     def frames(self) -> Frames:
         """Its frames."""
-        return explain(self.model, self.inputs, self.plan, rows=self.cost.rows)
+        [model] = patched([self.model], self.edits)
+        return explain(model, self.inputs, self.plan, rows=self.cost.rows)
 
 
 class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer):
@@ -63,7 +68,9 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
             share = stack.enter_context(self._memory.share())
             model = await stack.enter_async_context(self._catalog.use(name))
             inputs = await self._memory.read(model, request.inputs, share)
-            job = await self._worker.call(self._bind, request, Places([name], [model]), inputs)
+            places = Places([name], [model])
+            edits = await requested_edits(places, request.edits, "edits", self._memory, share)
+            job = await self._worker.call(self._bind, request, places, inputs, edits)
             if request.validate_only:
                 yield sender.message(result=estimate_result(job.work, job.cost.estimate))
                 return
@@ -73,22 +80,29 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
             async for message in await stack.enter_async_context(aclosing(run)):
                 yield message
 
-    def _bind(self, request: AttributeRequest, places: Places, inputs: Inputs) -> Job:
-        [name], [model] = places.names, places.models
+    def _bind(
+        self, request: AttributeRequest, places: Places, inputs: Inputs, edits: RequestedEdits
+    ) -> Job:
+        [name], [given], [changes] = places.names, places.models, edits.edits
+        bind_alone(changes, "edits")
+        [model] = unpatched([given], edits)
         plan = bind(model, read_asked(request, places), inputs.digest)
+        cost = attribution_cost(model, plan, inputs.tensors, self._worker.memory)
         work = Work(
-            models=[(name, model)],
+            models=[(name, given)],
             digest=plan.digest,
             technique=",".join(each.name for each in plan.methods),
             parameters_json=plan.parameters_json,
             seed=plan.seed,
             image_format=read_format(request.format, "format"),
             uses_graph=model.graph is not None,
+            edits_json=edits.json,
         )
         return Job(
-            model=model,
+            model=given,
+            edits=edits,
             inputs=inputs.tensors,
             plan=plan,
-            cost=attribution_cost(model, plan, inputs.tensors, self._worker.memory),
+            cost=replace(cost, estimate=with_edits(given, cost.estimate, changes)),
             work=work,
         )

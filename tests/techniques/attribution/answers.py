@@ -2,7 +2,7 @@
 
 from hooke_server.techniques.attribution.cost import attribution_cost
 from hooke_server.techniques.attribution.explaining import explain
-from hooke_server.techniques.attribution.plans import Asked, AskedMethod, bind
+from hooke_server.techniques.attribution.plans import NO_EVIDENCE, Asked, AskedMethod, bind
 from hooke_server.techniques.frames import Array
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
@@ -12,10 +12,12 @@ def unit(model, number, layer=None, position=()):
     return Item(site=Site(layer=layer or model.output_layer, unit=number, position=position))
 
 
-def frames(model, inputs, name, targets=(), at=(), seed=0, rows=None, **given):
+def frames(
+    model, inputs, name, targets=(), at=(), seed=0, rows=None, evidence=NO_EVIDENCE, **given
+):
     """All that one method yields."""
     method = AskedMethod(name=name, globs=(at,) if isinstance(at, str) else tuple(at), given=given)
-    asked = Asked(targets=tuple(targets), methods=(method,), seed=seed)
+    asked = Asked(targets=tuple(targets), methods=(method,), seed=seed, evidence=evidence)
     inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
     plan = bind(model, asked)
     cost = attribution_cost(model, plan, inputs, 2 << 30)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
+from hooke.cli.options import ADDRESS, Address, EditTexts, Json, Name, Timeout, client
 from hooke.cli.visualize import bar, forward
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ def attribute(
     drawing: Annotated[
         list[str] | None, typer.Option(help="overlay, heat_map, signed_map or top_regions.")
     ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Measure each answer: completeness, infidelity, max_sensitivity, deletion,"
+            " insertion, parameter_randomization or seed_interval."
+        ),
+    ] = None,
+    edit: EditTexts = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
     output: Annotated[
         Path | None,
@@ -56,11 +64,20 @@ def attribute(
     as_json: Json = False,
 ) -> None:
     """Show what an answer is due to; without a target, the most likely class is explained."""
+    from hooke.cli.edits import edits
+
     path = output or Path(f"{name}-{(method or ['attribution'])[0]}.png")
     save.check_suffix(path, [*save.ARRAYS, *save.PICTURES])
     drawn = path.suffix in save.PICTURES
     options: dict[str, Any] = {"seed": seed, "tensors": not drawn, "pictures": drawn}
-    given = {"label": label, "layer": layer, "unit": unit, "at": at, "drawings": drawing}
+    given: dict[str, Any] = {
+        "label": label,
+        "layer": layer,
+        "unit": unit,
+        "at": at,
+        "drawings": drawing,
+    }
+    given |= {"evidence": evidence, "edits": edits(edit)}
     options |= {key: value for key, value in given.items() if value}
     if drawn:
         options["format"] = save.PICTURES[path.suffix]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import backpropagation, class_activation, gradients, perturbation
+from hooke.methods import backpropagation, causal_tracing, class_activation, gradients, perturbation
 from hooke.methods.backpropagation import (
     BackpropagationMethod,
     Deconvolution,
@@ -26,6 +26,7 @@ from hooke.methods.baselines import (
     NoiseBaseline,
     ZeroBaseline,
 )
+from hooke.methods.causal_tracing import CausalTracing
 from hooke.methods.class_activation import (
     AblationCam,
     ClassActivationMethod,
@@ -65,12 +66,19 @@ from hooke.methods.perturbation import (
 )
 from hooke.v1 import attribution_service_pb2 as pb
 
-Method = GradientMethod | BackpropagationMethod | ClassActivationMethod | PerturbationMethod
+Method = (
+    GradientMethod
+    | BackpropagationMethod
+    | ClassActivationMethod
+    | PerturbationMethod
+    | CausalTracing
+)
 """A method with its parameters; any class of the modules here."""
 
 _FAMILIES: tuple[ModuleType, ...] = (
     gradients,
     backpropagation,
+    causal_tracing,
     class_activation,
     perturbation,
 )
@@ -90,6 +98,7 @@ __all__ = [
     "METHODS",
     "AblationCam",
     "BlurBaseline",
+    "CausalTracing",
     "Conductance",
     "ConstantBaseline",
     "Deconvolution",

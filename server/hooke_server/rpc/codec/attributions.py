@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from hooke.v1 import attribution_service_pb2 as pb
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.rpc.codec.items import Places
-from hooke_server.rpc.codec.techniques import read_items, read_technique
+from hooke_server.rpc.codec.techniques import read_items, read_message, read_technique
 from hooke_server.rpc.names import check_pattern
-from hooke_server.techniques.attribution.plans import Asked, AskedMethod, Drawing
+from hooke_server.techniques.attribution.drawing import Drawing
+from hooke_server.techniques.attribution.evidence import Evidence
+from hooke_server.techniques.attribution.plans import Asked, AskedMethod
+from hooke_server.techniques.parameters import check_all, message_fields
 
 DRAWINGS: dict[int, Drawing] = {
     pb.ATTRIBUTION_DRAWING_OVERLAY: Drawing.OVERLAY,
@@ -28,6 +31,7 @@ def read_asked(request: pb.AttributeRequest, places: Places) -> Asked:
         ),
         drawings=() if request.omit_pictures else _drawings(request.drawings),
         tensors=not request.omit_tensors,
+        evidence=_evidence(request, places),
         seed=request.seed,
     )
 
@@ -37,6 +41,11 @@ def _method(message: pb.AttributionMethod, path: str, places: Places) -> AskedMe
         check_pattern(pattern, f"{path}.layer_globs[{index}]")
     name, given = read_technique(message, places, f"{path}.")
     return AskedMethod(name=name, globs=tuple(message.layer_globs), given=given)
+
+
+def _evidence(request: pb.AttributeRequest, places: Places) -> Evidence:
+    given = read_message(request.evidence, "evidence", places)
+    return Evidence(**check_all(message_fields(Evidence), given, "evidence"))
 
 
 def _drawings(wanted: Sequence[int]) -> tuple[Drawing, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan
 from hooke_server.techniques.frames import Estimate
@@ -61,7 +62,9 @@ def attribution_cost(
         for effort, sizes, rows in zip(efforts, answers, asked, strict=True)
     ]
     kept = sum(map(sum, answers))
-    beside = max(held, default=0) + kept
+    beside = max(held, default=0) + kept * (1 + bool(plan.evidence.measures))
+    if EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures:
+        beside += model.memory_bytes
     rows = MAX_BATCH
     if memory is not None:
         rows = min(rows, int((memory * SHARE - beside) // each))
@@ -79,7 +82,12 @@ def attribution_cost(
     )
     estimate = Estimate(
         memory_bytes=beside + each * rows,
-        macs=int(batch * macs_of(needed, area) * _passes(asked, efforts, targets)),
+        macs=int(
+            batch
+            * macs_of(needed, area)
+            * _passes(asked, efforts, targets)
+            * (1 + plan.evidence.repeats)
+        ),
         tensor_bytes=targets * sent if plan.tensors else 0,
         layers=plan.layers,
         batch_size=rows,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -15,10 +16,19 @@ from torch import Tensor
 
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
-from hooke_server.techniques.attribution.plans import Drawing
 from hooke_server.techniques.attribution.question import Answer
 from hooke_server.techniques.pictures import Pixels, diverging
 from hooke_server.techniques.visualization.photographs import enlarged, heat
+
+
+class Drawing(StrEnum):
+    """What is drawn of an attribution; as `hooke.v1.AttributionDrawing`."""
+
+    OVERLAY = "overlay"
+    HEAT_MAP = "heat_map"
+    SIGNED_MAP = "signed_map"
+    TOP_REGIONS = "top_regions"
+
 
 TOP_SHARE = 0.1
 """Of a picture, how much stays bright when its strongest parts are shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.drawing import as_maps, drawn, has_pictures, shown_picture
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
+from hooke_server.techniques.attribution.proving import EVIDENCE, Proof
 from hooke_server.techniques.attribution.question import Answer, Question
 from hooke_server.techniques.frames import (
     Array,
@@ -21,7 +22,7 @@ from hooke_server.techniques.frames import (
     Progress,
     Result,
 )
-from hooke_server.techniques.tables import Column, ColumnType, Rows, Table
+from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
 
 MAX_PICTURES = 1024
 """Pictures of one method at one place; where there would be more, the tensor comes alone."""
@@ -51,6 +52,8 @@ def explain(model: Model, inputs: Sequence[Tensor], plan: AttributionPlan, *, ro
     """
     inquiry = Inquiry(model, inputs, plan.targets, plan.layers, rows=rows, seed=plan.seed)
     yield from _targets(inquiry)
+    if plan.evidence.measures:
+        yield EVIDENCE
     for index, each in enumerate(plan.methods):
         yield from _Run(inquiry, plan, each, index).frames()
     yield Result()
@@ -86,8 +89,11 @@ class _Run:
                 case Answer():
                     yield from self._answer(each)
                 case Progress():
-                    done, total = self.index, len(self.plan.methods)
-                    yield replace(each, message=method.title, items_done=done, total_items=total)
+                    yield self._progress(each, method.title)
+                case Rows():
+                    yield replace(each, table=replace(each.table, item=self.index))
+                case Finding():
+                    yield each
                 case _:
                     yield replace(each, item=self.index)
 
@@ -97,6 +103,31 @@ class _Run:
             if answer.deviation is not None:
                 yield self._tensor(answer, f"{self.chosen.name}_standard_error", answer.deviation)
         yield from self._pictures(answer)
+        if answer.final and self.plan.evidence.measures:
+            yield from self._evidence(answer)
+
+    def _evidence(self, answer: Answer) -> Iterator[Frame]:
+        question = Question.of(self.inquiry, [answer.place.id])
+        place, chosen = answer.place.id, self.chosen
+
+        def again(inquiry: Inquiry) -> Generator[Progress, None, Tensor]:
+            found = answer.values
+            asked = Question.of(inquiry, [place])
+            for each in chosen.method.function(asked, **dict(chosen.parameters)):
+                if isinstance(each, Answer) and each.final:
+                    found = each.values
+                elif isinstance(each, Progress):
+                    yield each
+            return found
+
+        proof = Proof(question, answer, self.plan.evidence, chosen, self.index, again)
+        for each in proof.frames():
+            told = f"evidence for {chosen.method.title}"
+            yield self._progress(each, told) if isinstance(each, Progress) else each
+
+    def _progress(self, progress: Progress, message: str) -> Progress:
+        total = len(self.plan.methods)
+        return replace(progress, message=message, items_done=self.index, total_items=total)
 
     def _tensor(self, answer: Answer, name: str, values: Tensor) -> Array:
         layer = answer.place.layer

@@ -74,6 +74,10 @@ class Inquiry:
         wanted = Target(strongest=(0,)).layers(self.model)
         return {name: value.clone() for name, value in self._forward(wanted, self.inputs).items()}
 
+    def about(self, model: Model, inputs: Sequence[Tensor], seed: int) -> Inquiry:
+        """The same question about other inputs, or a model of the same layers."""
+        return Inquiry(model, inputs, self.targets, self.layers, rows=self.rows, seed=seed)
+
     @property
     def samples(self) -> Tensor:
         """The number of each sample."""

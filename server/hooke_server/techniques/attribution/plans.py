@@ -11,11 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.baselines import check_baselines
+from hooke_server.techniques.attribution.drawing import Drawing
+from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.attribution.method import Method
 from hooke_server.techniques.attribution.targets import Target
 from hooke_server.techniques.parameters import check_all, plain_message
@@ -28,17 +30,11 @@ from hooke_server.techniques.visualization.requirements import (
     upstream,
 )
 
+NO_EVIDENCE = Evidence()
+"""Nothing is measured."""
+
 MAX_METHODS = 64
 """Methods of a request."""
-
-
-class Drawing(StrEnum):
-    """What is drawn of an attribution; as `hooke.v1.AttributionDrawing`."""
-
-    OVERLAY = "overlay"
-    HEAT_MAP = "heat_map"
-    SIGNED_MAP = "signed_map"
-    TOP_REGIONS = "top_regions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +54,7 @@ class Asked:
     methods: tuple[AskedMethod, ...]
     drawings: tuple[Drawing, ...] = (Drawing.OVERLAY,)
     tensors: bool = True
+    evidence: Evidence = NO_EVIDENCE
     seed: int = 0
 
 
@@ -88,6 +85,7 @@ class AttributionPlan:
     methods: tuple[MethodPlan, ...]
     drawings: tuple[Drawing, ...]
     tensors: bool
+    evidence: Evidence
     seed: int
     digest: str
     parameters_json: str
@@ -123,6 +121,7 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
     methods = tuple(
         _method(model, each, read, f"methods[{index}]") for index, each in enumerate(asked.methods)
     )
+    _check_evidence(model, asked.evidence)
     plain = [
         {"method": each.name, "layers": each.layers, "parameters": _plain(each)} for each in methods
     ]
@@ -133,6 +132,7 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
         plain,
         list(asked.drawings),
         asked.tensors,
+        plain_message(asked.evidence),
         asked.seed,
     ]
     return AttributionPlan(
@@ -140,9 +140,10 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
         methods=methods,
         drawings=asked.drawings,
         tensors=asked.tensors,
+        evidence=asked.evidence,
         seed=asked.seed,
         digest="sha256:" + hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
-        parameters_json=json.dumps({"methods": plain}),
+        parameters_json=json.dumps({"methods": plain, "evidence": plain_message(asked.evidence)}),
     )
 
 
@@ -211,6 +212,17 @@ def _leads(model: Model, layer: str, target: str) -> bool:
     inside = {each.id for each in upstream(model, [layer])}
     blocks = model.graph.blocks if model.graph else {}
     return layer in behind or (layer in blocks and inside <= behind)
+
+
+def _check_evidence(model: Model, evidence: Evidence) -> None:
+    measures = evidence.measures
+    if len(set(measures)) < len(measures):
+        raise _invalid("each measure can be named once", "evidence.measures")
+    if EvidenceMeasure.POINTING in measures and evidence.region is None:
+        raise _invalid("pointing needs the region where the thing lies", "evidence.region")
+    check_baselines(model, evidence.baselines, "evidence")
+    if EvidenceMeasure.PARAMETER_RANDOMIZATION in measures:
+        model.given_graph()  # which has the weights to shuffle
 
 
 def _not_applicable(method: str, layer: str, reason: str, field: str) -> FailedPreconditionError:

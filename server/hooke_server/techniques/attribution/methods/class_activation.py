@@ -168,7 +168,7 @@ def _first_component(values: Tensor) -> Tensor:
     """The projection of [positions, units] on its first principal axis."""
     centred = values - values.mean(0, keepdim=True)
     _, _, axes = torch.linalg.svd(centred, full_matrices=False)
-    projected = centred @ axes[0]
+    projected: Tensor = centred @ axes[0]
     return projected if float(projected @ values.sum(1)) >= 0 else -projected
 
 

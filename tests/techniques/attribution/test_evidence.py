@@ -1,0 +1,155 @@
+"""Evidence against networks whose answers are known to be right or wrong."""
+
+import pytest
+import torch
+from answers import frames, unit
+from traced import model_of
+
+from hooke_server.errors import InvalidArgumentError
+from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure, Region
+from hooke_server.techniques.attribution.randomizing import randomized
+from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.tables import Finding, Rows
+
+
+def measured(model, inputs, method, measure, targets=None, **given):
+    """The values of a measure, and whether they are good, for each target and sample."""
+    options = given.pop("evidence", {})
+    evidence = Evidence(measures=(EvidenceMeasure(measure),), **options)
+    found = frames(model, inputs, method, targets or [unit(model, 1)], evidence=evidence, **given)
+    rows = [
+        row
+        for each in found
+        if isinstance(each, Rows) and each.table.name == "evidence"
+        for row in each.rows
+    ]
+    return [row[5] for row in rows], [row[6] for row in rows], found
+
+
+@pytest.fixture
+def small():
+    return torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def tiny():
+    return torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def test_completeness_tells_divisions_from_slopes(chain, small):
+    model, _ = chain
+    exact, good, _ = measured(model, small, "integrated_gradients", "completeness", steps=64)
+    assert max(exact) < 1e-3
+    assert all(good)
+    wrong, bad, _ = measured(model, small, "saliency", "completeness")
+    assert min(wrong) > 0.05
+    assert not any(bad)
+
+
+def test_exact_shares_predict_disturbances(linear, tiny):
+    model, _ = linear
+    exact, good, _ = measured(model, tiny, "integrated_gradients", "infidelity")
+    assert max(exact) < 1e-6
+    assert all(good)
+    wrong, _, _ = measured(model, tiny, "saliency", "infidelity")
+    assert min(wrong) > 0.1
+
+
+def test_sensitivity_of_a_linear_network(linear, tiny):
+    """Its gradient is the same everywhere; value times gradient moves with the value."""
+    model, net = linear
+    still, _, _ = measured(model, tiny, "saliency", "max_sensitivity")
+    assert max(still) == 0
+    moving, _, _ = measured(model, tiny, "input_x_gradient", "max_sensitivity")
+    weight = net[1].weight[1].detach().abs().reshape(3, 4, 4)
+    for value, sample in zip(moving, tiny, strict=True):
+        reach = 0.02 * (sample.max() - sample.min())
+        bound = float((weight * reach).norm() / (weight * sample).norm())
+        assert 0 < value <= bound
+
+
+def test_curves_of_a_linear_network_are_cumulative_sums(linear, tiny):
+    """Positions go in the order of their shares, and the target falls by just those."""
+    model, net = linear
+    options = {"evidence": {"steps": 16}}
+    areas, _, found = measured(model, tiny, "input_x_gradient", "deletion", **options)
+    weight = net[1].weight[1].detach().reshape(3, 4, 4)
+    shares = (weight * tiny).sum(1).flatten(1)
+    for area, row in zip(areas, shares, strict=True):
+        removed = torch.cat([torch.zeros(1), row.sort(descending=True).values.cumsum(0)])
+        expected = 1 - removed / row.sum()
+        assert area == pytest.approx(float(expected.mean()), rel=1e-3, abs=1e-4)
+    charts = [each for each in found if isinstance(each, Picture) and each.name == "deletion"]
+    assert len(charts) == 2
+    inserted, _, _ = measured(model, tiny, "input_x_gradient", "insertion", **options)
+    for value, area in zip(inserted, areas, strict=True):
+        assert value == pytest.approx(1 - area, abs=1e-3)
+
+
+def test_shuffled_weights_give_another_answer(chain, small):
+    model, net = chain
+    before = {name: value.clone() for name, value in model.weights.items()}
+    values, good, _ = measured(model, small, "saliency", "parameter_randomization")
+    assert all(abs(value) < 0.5 for value in values)
+    assert all(good)
+    for name, value in model.weights.items():
+        assert torch.equal(value, before[name])
+    assert torch.equal(model.forward(["5"], [small])["5"], net(small))
+
+
+def test_shuffling_keeps_the_numbers(chain, small):
+    model, _ = chain
+    other = randomized(model, 3)
+    ours, theirs = (dict(each.graph.module.named_parameters()) for each in (model, other))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor.flatten().sort().values, theirs[name].flatten().sort().values)
+    assert not torch.equal(model.forward(["5"], [small])["5"], other.forward(["5"], [small])["5"])
+
+
+def test_an_answer_that_needs_no_network_is_found_out(small):
+    """A network that copies its input explains itself by the input, whatever its weights."""
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2, bias=False)).eval()
+    torch.nn.init.constant_(net[1].weight, 1.0)
+    model = model_of(net, 3, 8, 8)
+    values, good, _ = measured(model, small, "input_x_gradient", "parameter_randomization")
+    assert min(values) > 0.99
+    assert not any(good)
+
+
+def test_seeds_matter_only_where_there_is_chance(chain, small):
+    model, _ = chain
+    none, _, _ = measured(model, small, "integrated_gradients", "seed_interval", steps=4)
+    assert max(none) == 0
+    some, _, _ = measured(model, small, "smooth_grad", "seed_interval", samples=4)
+    more, _, _ = measured(model, small, "smooth_grad", "seed_interval", samples=64)
+    assert min(some) > 0
+    assert sum(more) < sum(some)
+
+
+def test_pointing_counts_what_lies_inside(linear, tiny):
+    model, net = linear
+    region = Region(left=0.5, right=1.0)
+    options = {"evidence": {"region": region}}
+    values, _, _ = measured(model, tiny, "input_x_gradient", "pointing", **options)
+    maps = (net[1].weight[1].detach().reshape(3, 4, 4) * tiny).sum(1).clamp(min=0)
+    expected = maps[:, :, 2:].sum((1, 2)) / maps.sum((1, 2))
+    assert values == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+def test_verdicts_are_said_in_words(chain, small):
+    model, _ = chain
+    _, _, found = measured(model, small, "integrated_gradients", "completeness", steps=64)
+    said = [each for each in found if isinstance(each, Finding)]
+    assert len(said) == 3
+    assert said[0].kind == "trustworthy"
+    assert said[0].text.startswith("Integrated gradients at input for unit 1 of 5: its sum")
+
+
+def test_what_cannot_be_measured_is_refused(linear, tiny):
+    model, _ = linear
+    with pytest.raises(InvalidArgumentError, match="needs the region"):
+        measured(model, tiny, "saliency", "pointing")
+    twice = Evidence(measures=(EvidenceMeasure.DELETION, EvidenceMeasure.DELETION))
+    with pytest.raises(InvalidArgumentError, match="once"):
+        frames(model, tiny, "saliency", [unit(model, 1)], evidence=twice)
