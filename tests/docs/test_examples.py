@@ -7,8 +7,9 @@
 Other programs than `hooke` may be missing: then the page's other examples run, and it counts as
 skipped, but on a CI machine it fails.
 
-The folder holds cat.png. Commands and Python find the demo server where the page
-writes localhost:50051, and its page where it writes http://localhost:8080.
+The folder holds cat.png. Where the page writes localhost:50051, commands and Python find
+the demo server, or the one that the page has started last, which also has the demo; where
+it writes http://localhost:8080, the demo server's page.
 """
 
 import contextlib
@@ -48,33 +49,36 @@ def folder(tmp_path, photograph, demo_address, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples(page, folder, demo_addresses, server_process):
+def test_examples(page, folder, demo_addresses, server_process, monkeypatch):
     # A name of its own, as a program has, so that classes of the page can be found.
     names = {"__name__": "__main__"}
     missing = set()
-    for language, text in BLOCK.findall(page.read_text()):
-        address, web = demo_addresses
-        here = text.replace(DEFAULT, address).replace(DEFAULT_PAGE, web)
-        if language == "python":
-            exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
-        elif language == "console":
-            for line in here.splitlines():
-                assert line.startswith("$ "), f"{page.name}: {line}"
-                words = shlex.split(line[2:])
-                if words[0] != "hooke" and not shutil.which(words[0], path=programs()):
-                    missing.add(words[0])
-                    continue
-                command(words, server_process)
+    address, web = demo_addresses
+    with contextlib.ExitStack() as servers:
+        for language, text in BLOCK.findall(page.read_text()):
+            if language == "python":
+                here = text.replace(DEFAULT, address).replace(DEFAULT_PAGE, web)
+                exec(compile(here, page.name, "exec"), names)  # noqa: S102  # that is the test
+            elif language == "console":
+                for line in text.splitlines():
+                    assert line.startswith("$ "), f"{page.name}: {line}"
+                    here = line[2:].replace(DEFAULT, address).replace(DEFAULT_PAGE, web)
+                    words = shlex.split(here)
+                    if words[0] != "hooke" and not shutil.which(words[0], path=programs()):
+                        missing.add(words[0])
+                    elif words[:2] == ["hooke", "serve"]:
+                        servers.close()
+                        address = servers.enter_context(serving(words[2:], server_process))
+                        monkeypatch.setenv("HOOKE_ADDRESS", address)
+                    else:
+                        command(words)
     if missing:
         said = f"not installed: {', '.join(sorted(missing))}"
         pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
 
 
-def command(words, server_process):
+def command(words):
     line = shlex.join(words)
-    if words[:2] == ["hooke", "serve"]:
-        serve(words[2:], server_process)
-        return
     code, output, errors = in_process(words) if words[0] == "hooke" else as_process(words)
     assert code == 0, f"{line}\n{errors}"
     assert output, line
@@ -104,14 +108,16 @@ def as_process(words):
     return done.returncode, done.stdout + done.stderr, done.stderr  # some answer on the second
 
 
-def serve(arguments, server_process):
-    """Every model that the command names must load."""
-    with server_process(*arguments) as address, hooke.connect(address, timeout=120) as client:
-        named = [
-            value.partition("=")[0] for option, value in pairwise(arguments) if option == "--model"
-        ]
-        for name in named + ["demo"] * ("--demo" in arguments):
-            assert client.layers(name)
+@contextlib.contextmanager
+def serving(arguments, server_process):
+    """Every model that the command names must load; the demo is there for the rest of the page."""
+    demo = [] if "--demo" in arguments else ["--demo"]
+    with server_process(*arguments, *demo) as address:
+        with hooke.connect(address, timeout=120) as client:
+            named = [v.partition("=")[0] for o, v in pairwise(arguments) if o == "--model"]
+            for name in named + ["demo"] * ("--demo" in arguments):
+                assert client.layers(name)
+        yield address
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -12,6 +12,7 @@ from torch import nn
 
 from hooke.v1 import (
     activation_service_pb2_grpc,
+    comparison_service_pb2_grpc,
     model_service_pb2_grpc,
     technique_service_pb2_grpc,
     visualization_service_pb2_grpc,
@@ -86,6 +87,7 @@ class Served:
         self.models = model_service_pb2_grpc.ModelServiceStub(channel)
         self.activations = activation_service_pb2_grpc.ActivationServiceStub(channel)
         self.techniques = technique_service_pb2_grpc.TechniqueServiceStub(channel)
+        self.comparisons = comparison_service_pb2_grpc.ComparisonServiceStub(channel)
         self.visualizations = visualization_service_pb2_grpc.VisualizationServiceStub(channel)
 
 

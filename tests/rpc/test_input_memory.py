@@ -9,7 +9,7 @@ from serving import ended, failure, serving
 from test_record_activations import configuration, in_parts, sent_before
 
 from hooke_server.errors import Reason, ResourceExhaustedError
-from hooke_server.rpc import activation_service, input_memory
+from hooke_server.rpc import input_memory, services
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
 
@@ -39,7 +39,7 @@ async def finished(call):
 def memory(monkeypatch):
     """The memory of the server that is made next."""
     memory = InputMemory(LIMITS)
-    monkeypatch.setattr(activation_service, "InputMemory", lambda limits: memory)
+    monkeypatch.setattr(services, "InputMemory", lambda limits: memory)
     return memory
 
 

@@ -17,6 +17,7 @@ SERVICES = {
     "hooke.v1.TechniqueService",
     "hooke.v1.VisualizationService",
     "hooke.v1.AttributionService",
+    "hooke.v1.ComparisonService",
 }
 
 VISUALIZE = visualization_service_pb2.VisualizeRequest(

@@ -13,6 +13,7 @@ from hooke import methods
 from hooke.activations import Activations
 from hooke.attributions import At, Attributions, Evidence, Region
 from hooke.client import Client, connect
+from hooke.comparison import Compared
 from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
     AlreadyExistsError,
@@ -69,6 +70,7 @@ __all__ = [
     "Clamp",
     "Client",
     "Column",
+    "Compared",
     "Comparison",
     "DataLossError",
     "DeadlineExceededError",

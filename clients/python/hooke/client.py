@@ -14,6 +14,7 @@ from hooke.attributions import (
     attribute_request,
     collect_attributions,
 )
+from hooke.comparison import Comparing
 from hooke.connection import Connection
 from hooke.edits import Edits, edit_messages
 from hooke.errors import DataLossError
@@ -53,7 +54,7 @@ def connect(address: str = DEFAULT_ADDRESS, *, timeout: float | None = None) -> 
     return Client(address, timeout=timeout)
 
 
-class Client:
+class Client(Comparing):
     """A connection to a Hooke server; every method may raise a `HookeError`.
 
     Threads may share it. As a context manager it closes its connection at the end.

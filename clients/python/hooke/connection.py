@@ -14,6 +14,7 @@ from hooke.reader import parse_frame, parse_weights, read_frames, read_weights
 from hooke.v1 import (
     activation_service_pb2,
     attribution_service_pb2,
+    comparison_service_pb2,
     model_service_pb2,
     visualization_service_pb2,
 )
@@ -27,6 +28,9 @@ _COMPUTING: dict[type[Message], str] = {
     activation_service_pb2.StreamActivationsRequest: "ActivationService/StreamActivations",
     attribution_service_pb2.AttributeRequest: "AttributionService/Attribute",
     visualization_service_pb2.VisualizeRequest: "VisualizationService/Visualize",
+    comparison_service_pb2.CompareActivationsRequest: "ComparisonService/CompareActivations",
+    comparison_service_pb2.CompareWeightsRequest: "ComparisonService/CompareWeights",
+    comparison_service_pb2.MatchUnitsRequest: "ComparisonService/MatchUnits",
 }
 
 HEALTH = "/grpc.health.v1.Health/Check"

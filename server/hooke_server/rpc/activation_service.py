@@ -25,7 +25,6 @@ from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.editing import patched_one, requested_edits
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
-from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.presence import optional
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
@@ -65,11 +64,13 @@ class Asked:
 class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
     """The servicer."""
 
-    def __init__(self, catalog: Catalog, worker: Worker, batcher: Batcher, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, worker: Worker, batcher: Batcher, memory: InputMemory
+    ) -> None:
         self._catalog = catalog
         self._worker = worker
         self._batcher = batcher
-        self._memory = InputMemory(limits)
+        self._memory = memory
 
     async def StreamActivations(self, request: StreamActivationsRequest, context: Any) -> Messages:
         """One forward pass for inputs that fit into the request."""

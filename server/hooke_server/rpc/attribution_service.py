@@ -22,7 +22,6 @@ from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory
-from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.attribution.cost import Cost, attribution_cost
@@ -55,10 +54,10 @@ class Job:
 class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer):
     """The servicer."""
 
-    def __init__(self, catalog: Catalog, worker: Worker, limits: Limits) -> None:
+    def __init__(self, catalog: Catalog, worker: Worker, memory: InputMemory) -> None:
         self._catalog = catalog
         self._worker = worker
-        self._memory = InputMemory(limits)
+        self._memory = memory
 
     async def Attribute(self, request: AttributeRequest, context: Any) -> Messages:
         """Bind the request to a plan, then run its methods."""

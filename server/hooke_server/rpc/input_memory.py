@@ -60,11 +60,16 @@ class InputMemory:
         messages: Sequence[ModelInput],
         share: Share,
         uploads: Mapping[int, Tensor] = MappingProxyType({}),
+        path: str = "inputs",
     ) -> Inputs:
-        """The inputs that messages hold, decoded on a thread, charged to a call's share."""
+        """The inputs that messages hold, decoded on a thread, charged to a call's share.
+
+        `path` is the request's field that the messages are in.
+        """
         share.hold(held_bytes(model, messages))
-        async with self.decoding(await asyncio.to_thread(decoding_bytes, model, messages)):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads)
+        needed = await asyncio.to_thread(decoding_bytes, model, messages, path)
+        async with self.decoding(needed):
+            return await asyncio.to_thread(read_inputs, model, messages, uploads, path)
 
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""

@@ -16,6 +16,8 @@ from hooke.v1 import (
     activation_service_pb2_grpc,
     attribution_service_pb2,
     attribution_service_pb2_grpc,
+    comparison_service_pb2,
+    comparison_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     technique_service_pb2,
@@ -29,6 +31,8 @@ from hooke_server.engine.states import States
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.activation_service import ActivationService
 from hooke_server.rpc.attribution_service import AttributionService
+from hooke_server.rpc.comparison_service import ComparisonService
+from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.model_service import ModelService
 from hooke_server.rpc.technique_service import TechniqueService
@@ -73,6 +77,7 @@ def build_services(
     limits: Limits,
 ) -> tuple[Service, ...]:
     """Hooke's services; health answers for each of them."""
+    memory = InputMemory(limits)
     return (
         Service(
             model_service_pb2,
@@ -82,7 +87,7 @@ def build_services(
         Service(
             activation_service_pb2,
             activation_service_pb2_grpc.add_ActivationServiceServicer_to_server,
-            ActivationService(catalog, worker, batcher, limits),
+            ActivationService(catalog, worker, batcher, memory),
         ),
         Service(
             technique_service_pb2,
@@ -92,12 +97,17 @@ def build_services(
         Service(
             visualization_service_pb2,
             visualization_service_pb2_grpc.add_VisualizationServiceServicer_to_server,
-            VisualizationService(catalog, worker, States(), limits),
+            VisualizationService(catalog, worker, States(), memory),
         ),
         Service(
             attribution_service_pb2,
             attribution_service_pb2_grpc.add_AttributionServiceServicer_to_server,
-            AttributionService(catalog, worker, limits),
+            AttributionService(catalog, worker, memory),
+        ),
+        Service(
+            comparison_service_pb2,
+            comparison_service_pb2_grpc.add_ComparisonServiceServicer_to_server,
+            ComparisonService(catalog, worker, memory),
         ),
     )
 

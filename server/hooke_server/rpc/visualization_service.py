@@ -27,7 +27,6 @@ from hooke_server.rpc.codec.techniques import (
 from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.input_memory import InputMemory
-from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.edits import bind_alone, with_edits
@@ -60,11 +59,13 @@ class Job:
 class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceServicer):
     """The servicer."""
 
-    def __init__(self, catalog: Catalog, worker: Worker, states: States, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, worker: Worker, states: States, memory: InputMemory
+    ) -> None:
         self._catalog = catalog
         self._worker = worker
         self._states = states
-        self._memory = InputMemory(limits)
+        self._memory = memory
         self._techniques = all_techniques()
 
     async def Visualize(self, request: VisualizeRequest, context: Any) -> Messages:

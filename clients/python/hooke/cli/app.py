@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hooke.cli import activations, attribute, layers, models, serve, visualize
+from hooke.cli import activations, attribute, compare, layers, models, serve, visualize
 
 app = typer.Typer(
     name="hooke",
@@ -27,6 +27,9 @@ for command in (
     attribute.attribute,
     visualize.visualize,
     visualize.techniques,
+    compare.compare,
+    compare.compare_weights,
+    compare.match_units,
     models.load,
     models.unload,
     models.health,

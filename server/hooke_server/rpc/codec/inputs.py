@@ -88,6 +88,19 @@ def read_inputs(
     return Inputs(tensors=on_device, digest=content.hexdigest())
 
 
+def same_inputs(model: Model, inputs: Inputs, field: str) -> Inputs:
+    """Tensors that were read for another model, in the order of this one's inputs."""
+    if len(inputs.tensors) != len(model.inputs):
+        raise _mismatch(
+            f"the model takes {len(model.inputs)} inputs, not {len(inputs.tensors)}", field
+        )
+    paths = [field] * len(model.inputs)
+    _check_shapes(model, inputs.tensors, paths)
+    _check_indices(model, inputs.tensors, paths)
+    on_device = tuple(tensor.to(model.device) for tensor in inputs.tensors)
+    return Inputs(tensors=on_device, digest=inputs.digest)
+
+
 def is_finite(tensor: Tensor) -> bool:
     """Whether no element is NaN or infinite."""
     if tensor.dtype is torch.bfloat16:  # NumPy has none

@@ -1,0 +1,215 @@
+"""`hooke compare`, `compare-weights`, `match-units`: two models side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hooke.cli import save, show
+from hooke.cli.options import ADDRESS, Address, Json, Timeout, client
+
+if TYPE_CHECKING:
+    from hooke import Compared, Frame, Table
+    from hooke.comparison import Watch
+
+OUTPUT = (".csv", *save.PICTURES)
+
+Reference = Annotated[
+    str, typer.Argument(metavar="REFERENCE", help="Model that differences are taken from.")
+]
+Candidate = Annotated[str, typer.Argument(metavar="CANDIDATE", help="Model compared with it.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        exists=True, dir_okay=False, help="Pictures, which make up a batch, or a .npy array."
+    ),
+]
+SameTensors = Annotated[
+    bool,
+    typer.Option("--same-tensors", help="Prepare pictures once, as the reference has it."),
+]
+Output = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--output", "-o", help="Write the table (.csv) or the picture (.png, .jpg, .webp)."
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="Print every row.")]
+ROWS = 20
+"""Rows that are printed where not all are asked for."""
+
+
+def compare(
+    reference: Reference,
+    candidate: Candidate,
+    inputs: Files,
+    layer: Annotated[
+        list[str] | None, typer.Option("--layer", "-l", help="Id or pattern; left out, all.")
+    ] = None,
+    pair: Annotated[
+        list[str] | None, typer.Option(help="LAYER=LAYER, where ids are not the same.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Difference that still agrees; 0.001 by default.")
+    ] = None,
+    cka_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Layers of the candidate to compare all with, by CKA."),
+    ] = None,
+    same_tensors: SameTensors = False,
+    output: Output = None,
+    every: All = False,
+    address: Address = ADDRESS,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the layers of two models on the same inputs; find where they part."""
+    options: dict[str, Any] = {"same_tensors": same_tensors, "tolerance": tolerance}
+    if pair:
+        options["pairs"] = [_pair(each) for each in pair]
+    if cka_map:
+        options["map"] = cka_map
+    form = _format(output)
+    with client(address, timeout) as connection, _watching() as watch:
+        found = connection.compare(
+            reference, candidate, _inputs(inputs), layer, format=form, watch=watch, **options
+        )
+    _tell(found, output, as_json=as_json, every=every, by="relative_error")
+
+
+def compare_weights(
+    reference: Reference,
+    candidate: Candidate,
+    weight: Annotated[
+        list[str] | None, typer.Option("--weight", "-w", help="Name or pattern; left out, all.")
+    ] = None,
+    output: Output = None,
+    every: All = False,
+    address: Address = ADDRESS,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the weights of two models, two checkpoints for instance."""
+    form = _format(output)
+    with client(address, timeout) as connection, _watching() as watch:
+        found = connection.compare_weights(reference, candidate, weight, format=form, watch=watch)
+    _tell(found, output, as_json=as_json, every=every, by="relative_change")
+
+
+def match_units(
+    reference: Reference,
+    candidate: Candidate,
+    inputs: Files,
+    layer: Annotated[str, typer.Option("--layer", "-l", help="Id of the layer.")],
+    candidate_layer: Annotated[
+        str | None, typer.Option(help="Id in the candidate, where it is another.")
+    ] = None,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="A unit and its negative are partners.")
+    ] = False,
+    same_tensors: SameTensors = False,
+    output: Output = None,
+    every: All = False,
+    address: Address = ADDRESS,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Find the unit of another model's layer that does what a unit of this one does."""
+    form = _format(output)
+    with client(address, timeout) as connection, _watching() as watch:
+        found = connection.match_units(
+            reference,
+            candidate,
+            _inputs(inputs),
+            layer,
+            candidate_layer=candidate_layer,
+            absolute=absolute,
+            same_tensors=same_tensors,
+            format=form,
+            watch=watch,
+        )
+    _tell(found, output, as_json=as_json, every=every, by="correlation")
+
+
+def _inputs(files: list[Path]) -> Path | list[Path]:
+    return files[0] if len(files) == 1 else files
+
+
+def _pair(text: str) -> tuple[str, str]:
+    layer, equals, other = text.partition("=")
+    if not (layer and equals and other):
+        raise ValueError(f"--pair {text!r} is not LAYER=LAYER")
+    return layer, other
+
+
+def _format(output: list[Path] | None) -> str | None:
+    for path in output or ():
+        save.check_suffix(path, OUTPUT)
+    forms = [save.PICTURES[p.suffix] for p in output or () if p.suffix in save.PICTURES]
+    return forms[0] if forms else None
+
+
+@contextmanager
+def _watching() -> Iterator[Watch]:
+    """A progress bar that frames move."""
+    from hooke import Progress
+    from hooke.cli.visualize import bar
+
+    with bar() as (progress, task):
+
+        def watch(frame: Frame) -> None:
+            if isinstance(frame, Progress):
+                told = frame.message
+                progress.update(
+                    task, completed=frame.step, total=frame.total_steps, description=told
+                )
+
+        yield watch
+
+
+def _tell(
+    found: Compared, output: list[Path] | None, *, as_json: bool, every: bool, by: str
+) -> None:
+    written = [path for each in output or () for path in _write(found, each)]
+    if as_json:
+        return show.dump(
+            {
+                "findings": found.findings,
+                "tables": {name: table.dicts() for name, table in found.tables.items()},
+                "files": [str(path) for path in written],
+                "result": found.result,
+            }
+        )
+    shown = found.table if every else _most(found.table, by, ROWS)
+    show.rows(shown)
+    if len(shown) < len(found.table):
+        typer.echo(f"the {len(shown)} of {len(found.table)} rows with the largest {by}; --all")
+    for finding in found.findings:
+        typer.echo(f"\n{finding.text}.")
+    for path in written:
+        typer.echo(f"wrote {path}")
+    return None
+
+
+def _most(table: Table, by: str, count: int) -> Table:
+    """The rows with the largest numbers in a column, NaN first, in the table's order."""
+    values = [float("-inf") if each is None else float(each) for each in table[by]]
+    keys = [float("inf") if math.isnan(each) else each for each in values]
+    order = sorted(range(len(table)), key=lambda row: -keys[row])[:count]
+    return replace(table, rows=tuple(table.rows[row] for row in sorted(order)))
+
+
+def _write(found: Compared, path: Path) -> Iterator[Path]:
+    """The table or the pictures; beside the first file those of the others, by their names."""
+    if path.suffix == ".csv":
+        for number, (name, table) in enumerate(found.tables.items()):
+            yield table.save(path if not number else path.with_stem(f"{path.stem}-{name}"))
+    else:
+        for number, (name, picture) in enumerate(found.pictures.items()):
+            yield picture.save(path if not number else path.with_stem(f"{path.stem}-{name}"))
