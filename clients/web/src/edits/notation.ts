@@ -34,6 +34,13 @@ export function parse(text: string): Edit | undefined {
   return { kind, value, layer, units: units.split(",").filter(Boolean).map(Number) };
 }
 
+/** The edits of an address. */
+export const editsOf = (query: URLSearchParams): Edit[] =>
+  query
+    .getAll("edit")
+    .map(parse)
+    .filter((each) => each !== undefined);
+
 /** Write one. */
 export function format({ kind, value, layer, units }: Edit): string {
   const which = units.length > 0 ? `#${units.join(",")}` : "";

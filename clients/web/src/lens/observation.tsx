@@ -20,9 +20,13 @@ export function ObservationView({
 }) {
   const { pictures, tensors, tables, findings, result } = work.observation.value;
   const all = [...pictures.entries()].sort(([, one], [, other]) => area(other) - area(one));
+  const nothing = all.length + tables.length === 0;
   return (
     <>
-      {all.length === 0 && work.active && <div class="plate pending" data-large={large} />}
+      {findings.map((finding) => (
+        <FindingView key={finding.text} finding={finding} />
+      ))}
+      {nothing && work.active && <div class="plate pending" data-large={large} />}
       <div class="plates" data-large={large} data-count={all.length}>
         {all.map(([key, picture]) => (
           <figure key={key} class="plate" data-long={picture.width > 1.6 * picture.height}>
@@ -42,9 +46,6 @@ export function ObservationView({
           {tensors.map(({ name, shape }) => `${words(name)} ${shape.join(" × ")}`).join(" · ")}
         </p>
       )}
-      {findings.map((finding) => (
-        <FindingView key={finding.text} finding={finding} />
-      ))}
       {tables.map((table) => (
         <TableView key={`${table.name} ${table.item}`} table={table} />
       ))}

@@ -1,6 +1,7 @@
 /** Requests for pictures. */
 
 import { create, type DescMessage, fromJson, type JsonObject } from "@bufbuild/protobuf";
+import { type Edit, message } from "../edits/notation";
 import {
   type AttributeRequest,
   AttributeRequestSchema,
@@ -57,7 +58,12 @@ export async function lensRequest(
 /** Why a model says what a unit says to a photograph, by a method at a layer or at the input. */
 export async function attributionRequest(
   technique: Technique,
-  question: { readonly target: Place; readonly photo: string; readonly at: string | undefined },
+  question: {
+    readonly target: Place;
+    readonly photo: string;
+    readonly at: string | undefined;
+    readonly edits: readonly Edit[];
+  },
   values: URLSearchParams,
 ): Promise<AttributeRequest> {
   const method = fromJson(
@@ -71,6 +77,7 @@ export async function attributionRequest(
     inputs: [{ value: { case: "images", value: { images: [{ data: bytes }] } } }],
     targets: [{ target: { case: "location", value: locationOf(question.target) } }],
     methods: [method],
+    edits: question.edits.map((edit) => message(question.target.model, edit)),
     omitPictures: true,
     seed: BigInt(values.get("seed") ?? 0),
   });

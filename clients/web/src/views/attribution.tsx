@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { go, query, withOnly, withQuery } from "../address";
+import { editsOf } from "../edits/notation";
 import { type Layer, LayerKind } from "../gen/hooke/v1/model_service_pb";
 import { type Technique, TechniqueKind } from "../gen/hooke/v1/technique_service_pb";
 import { TechniqueForm } from "../lens/form";
@@ -47,6 +48,7 @@ export function Attribution(props: AttributionProps) {
     <section class="attribution" aria-label="Attribution">
       <h2>
         What speaks for <em>{label}</em>, and what against
+        {query.value.has("edit") && ", with the change"}
       </h2>
       {failure && <FailureCard failure={failure} again={again} />}
       {!value && !failure && <Waiting what="The methods" />}
@@ -71,7 +73,11 @@ function Explained(props: ExplainedProps) {
   const at = query.value.get("at") ?? usualLayer(places)?.id;
   const values = query.value;
   const call = async (signal: AbortSignal) => {
-    const request = await attributionRequest(method, { target, photo, at }, values);
+    const request = await attributionRequest(
+      method,
+      { target, photo, at, edits: editsOf(values) },
+      values,
+    );
     return server.attribution.attribute(request, { signal });
   };
   const work = useWork(call, `${method.name} ${pathOf(target)} ${values} ${at} ${round.value}`);

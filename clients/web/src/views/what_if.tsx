@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { go, query, withEach } from "../address";
 import { EditForm } from "../edits/form";
-import { describe, type Edit, format, message, parse } from "../edits/notation";
+import { describe, type Edit, editsOf, format, message } from "../edits/notation";
 import { percent } from "../parts/numbers";
 import { WorkStatus } from "../parts/status";
 import { exactly, readingOf } from "../pictures/reading";
@@ -26,10 +26,7 @@ export function WhatIf(props: WhatIfProps) {
   const server = useServer();
   const { model } = props.output;
   const { value: layers } = useAnswer(() => server.layers(model), model);
-  const edits = query.value
-    .getAll("edit")
-    .map(parse)
-    .filter((each) => each !== undefined);
+  const edits = editsOf(query.value);
   const change = (changed: readonly Edit[]) => go(withEach("edit", changed.map(format)));
   return (
     <section class="what-if" aria-label="What if">
