@@ -86,7 +86,8 @@ export function Provenance({ result }: { result: Result }) {
           </div>
         ))}
       </dl>
-      {provenance?.parametersJson && <pre>{pretty(provenance.parametersJson)}</pre>}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
+      {provenance?.parametersJson && <pre tabIndex={0}>{pretty(provenance.parametersJson)}</pre>}
     </details>
   );
 }

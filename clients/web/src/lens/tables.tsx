@@ -9,7 +9,8 @@ import { words } from "./parameters";
 /** A table with its caption; a column tells what it holds when it is pointed at. */
 export function TableView({ table }: { table: Table }) {
   return (
-    <div class="table-view">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and a keyboard has to reach that
+    <section class="table-view" tabIndex={0} aria-label={table.caption || words(table.name)}>
       <table>
         {table.caption && <caption>{table.caption}</caption>}
         <thead>
@@ -39,7 +40,7 @@ export function TableView({ table }: { table: Table }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }
 
