@@ -13,7 +13,15 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 
-NAMES = ["activations", "transfer", "requests", "startup", "visualization", "page"]
+NAMES = [
+    "activations",
+    "transfer",
+    "requests",
+    "startup",
+    "visualization",
+    "perturbation",
+    "page",
+]
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = [
     "hooke",

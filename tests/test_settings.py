@@ -31,7 +31,8 @@ def test_every_option():
             *("--allow-admin", "--allow-code", SHA.upper(), "--device", "cuda:1"),
             *("--threads", "3", "--model-memory", "2GiB", "--work-memory", "512 mib"),
             *("--max-message-bytes", "8MiB", "--max-input-bytes", "1000"),
-            *("--max-concurrent-rpcs", "7", "--drain-seconds", "1.5", "--log-format", "json"),
+            *("--max-concurrent-rpcs", "7", "--stall-seconds", "9", "--drain-seconds", "1.5"),
+            *("--log-format", "json"),
         ],
         {},
     )
@@ -52,6 +53,7 @@ def test_every_option():
         max_message_bytes=8 << 20,
         max_input_bytes=1000,
         max_concurrent_rpcs=7,
+        stall_seconds=9.0,
         drain_seconds=1.5,
         log_format="json",
     )
@@ -100,6 +102,7 @@ def test_options_win_over_the_environment():
         ("--model-memory", "8 apples", "is no size"),
         ("--work-memory", "0", "is no size"),
         ("--drain-seconds", "-1", "is no number of seconds"),
+        ("--stall-seconds", "0", "leaves no time at all"),
         ("--log-format", "xml", "neither text nor json"),
     ],
 )

@@ -65,6 +65,7 @@ class App:
         limits = Limits(
             message_bytes=settings.max_message_bytes,
             calls=settings.max_concurrent_rpcs,
+            stall_seconds=settings.stall_seconds,
             input_bytes=settings.max_input_bytes,
         )
         services = build_services(

@@ -14,6 +14,7 @@ message is repeated in `metadata`. Nothing else is ever told to a client.
     ├── PermissionDeniedError    the server was told not to
     ├── ResourceExhaustedError   too much, now or ever
     ├── UnavailableError         try another time
+    ├── AbortedError             stopped in the middle; begin again
     └── InternalError            our defect
 """
 
@@ -56,6 +57,7 @@ class Reason(StrEnum):
     QUEUE_FULL = "QUEUE_FULL"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     SHUTTING_DOWN = "SHUTTING_DOWN"
+    READER_STALLED = "READER_STALLED"
     INTERNAL = "INTERNAL"
 
 
@@ -120,6 +122,10 @@ class ResourceExhaustedError(HookeError):
 
 class UnavailableError(HookeError):
     """Not now."""
+
+
+class AbortedError(HookeError):
+    """Work that was stopped in the middle; it can begin again."""
 
 
 class InternalError(HookeError):

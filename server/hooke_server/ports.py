@@ -58,7 +58,7 @@ class Ports:
         self.page = ""
         self._services = services
         self._limits = limits
-        self._calls = Calls(limits.calls)
+        self._calls = Calls(limits)
         self._wanted = address
         self._web_wanted = web
         self._web: WebServer | None = None
@@ -104,7 +104,7 @@ class Ports:
             hosts=self._web_wanted.hosts,
             origins=self._web_wanted.origins,
         )
-        return WebServer(application, listener, max_calls=self._limits.calls)
+        return WebServer(application, listener, max_connections=self._limits.open_calls)
 
 
 def web_missing() -> list[str]:

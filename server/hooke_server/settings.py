@@ -64,6 +64,13 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def patience(text: str) -> float:
+    """A time longer than nothing."""
+    if not (value := seconds(text)):
+        raise ValueError(f"{text!r} leaves no time at all")
+    return value
+
+
 def named_source(text: str) -> tuple[str, str]:
     """The two parts of `NAME=SOURCE`."""
     name, equals, source = text.partition("=")
@@ -179,6 +186,13 @@ class Settings:
     )
     max_concurrent_rpcs: int = _option(
         "--max-concurrent-rpcs", "N", count, 256, "calls at once; health checks do not count"
+    )
+    stall_seconds: float = _option(
+        "--stall-seconds",
+        "SECONDS",
+        patience,
+        60.0,
+        "how long a call may go on whose reader takes nothing",
     )
     drain_seconds: float = _option(
         "--drain-seconds", "SECONDS", seconds, 20.0, "how long calls may go on when the server ends"

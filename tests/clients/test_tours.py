@@ -17,9 +17,18 @@ CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 
 # How each tour is started, in its folder, after `make build`.
 TOURS = {
+    "cpp": ["build/tour"],
     "go": ["bin/tour"],
+    "java": ["java", "-jar", "target/hooke.jar"],
     "node": ["node", "dist/tour.js"],
+    "ruby": ["exe/hooke-tour"],
     "rust": ["target/debug/examples/tour"],
+}
+# How the program is started that a page shows whole, where it is not a part of the tour.
+EXAMPLES = {
+    "cpp": ["build/example"],
+    "java": ["java", "-cp", "target/hooke.jar", "hooke.tour.Example"],
+    "ruby": ["ruby", "-Ilib", "-Igen", "examples/example.rb"],
 }
 SOURCES = {".cc", ".cpp", ".go", ".java", ".kt", ".rb", ".rs", ".ts"}
 ONE_OF_THE_LAST_PLACE = 1.01e-4
@@ -36,26 +45,41 @@ def expected(demo_address):
     return json.loads(canonical(tour(demo_address)))
 
 
-@pytest.fixture(params=TOURS)
-def language(request):
-    """A language whose client is built."""
-    missing = make(request.param, "toolchain")
+def build(language):
+    """Build a client, or skip where its toolchain is not installed."""
+    missing = make(language, "toolchain")
     if missing.returncode:
-        said = f"no toolchain for {request.param}: {missing.stderr.strip()}"
+        said = f"no toolchain for {language}: {missing.stderr.strip()}"
         pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
-    built = make(request.param, "build")
+    built = make(language, "build")
     assert built.returncode == 0, built.stdout + built.stderr
-    return request.param
+
+
+def started(language, program, address):
+    """Run a program of a client against a server."""
+    command = [*program, address]
+    return subprocess.run(command, cwd=CLIENTS / language, capture_output=True, text=True)
 
 
 @pytest.mark.timeout(1800)  # the first time all that a client depends on is compiled
+@pytest.mark.parametrize("language", TOURS)
 def test_the_tour_reads_what_python_reads(language, demo_address, expected):
-    command = [*TOURS[language], demo_address]
-    run = subprocess.run(command, cwd=CLIENTS / language, capture_output=True, text=True)
+    build(language)
+    run = started(language, TOURS[language], demo_address)
     assert run.returncode == 0, run.stderr
     read = json.loads(run.stdout)
     assert same(read, expected), f"{run.stdout}\nis not\n{canonical(expected)}"
     assert run.stdout.strip() == canonical(read), "keys are not sorted, or there are spaces"
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("language", EXAMPLES)
+def test_the_example_of_its_page_runs(language, demo_address):
+    build(language)
+    run = started(language, EXAMPLES[language], demo_address)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert {"blocks.4.2", "step 16"} <= set(lines), run.stdout
 
 
 def same(read, expected):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_models import small_model
 
-from hooke_server.engine.batching import Batcher
+from hooke_server.engine.batching import Batcher, largest_value
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.loaders.live import load_live
@@ -98,6 +98,17 @@ async def test_joined_answers_equal_those_of_requests_alone(worker, counted, pas
     assert answers[0].seconds > 0
     # One member's answer does not keep the others'.
     assert answers[0]["0"].untyped_storage().nbytes() == answers[0]["0"].nbytes
+
+
+async def test_company_ends_where_values_get_too_large_to_be_kept(worker, counted, passes):
+    """Of each sample the first layer's value is the largest: 4 channels of 8 x 8 numbers."""
+    assert largest_value(counted, LAYERS) == largest_value(counted, ["0"]) == 4 * 8 * 8 * 4
+    batcher = Batcher(worker, max_bytes=2 * 4 * 8 * 8 * 4)
+    async with Busy(worker):
+        _, tasks = start(batcher, counted, [1, 1, 1, 3])
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks)
+    assert passes.batches == [2, 1, 3]
 
 
 async def test_an_idle_server_runs_each_alone_bit_for_bit(worker, counted, passes, model):

@@ -79,6 +79,19 @@ async def test_nothing_is_made_ahead_of_the_reader(worker):
             assert counter.made == number + 1
 
 
+async def test_the_last_item_may_be_what_a_generator_returns(worker):
+    turns = []
+
+    def numbers():
+        turns.append(1)
+        yield 1
+        turns.append(2)
+        return 2
+
+    assert [item async for item in worker.stream(numbers)] == [1, 2]
+    assert turns == [1, 2]
+
+
 async def test_closing_a_stream_closes_its_generator_first(worker):
     counter = Counter()
     async with aclosing(worker.stream(counter)) as items:

@@ -17,7 +17,9 @@ HEAD = [
 ]
 
 SEGMENTATION = ["lraspp_mobilenet_v3_large", "fcn_resnet50", "deeplabv3_mobilenet_v3_large"]
-OTHERS = ["r3d_18"]
+VIDEO = ["r3d_18", "s3d", "swin3d_t"]  # what is captured of mvit takes 10 GB
+PAIRS_OF_FRAMES = ["raft_small"]
+DETECTION = ["ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn"]
 
 TIMM = """
     resnet26d resnetv2_50 seresnext26d_32x4d ecaresnet26t gcresnet33ts res2net50_26w_4s resnest14d
@@ -43,7 +45,7 @@ TIMM = """
 
 MATRIX = [
     *(f"torchvision:{name}" for name in torchvision.models.list_models(torchvision.models)),
-    *(f"torchvision:{name}" for name in [*SEGMENTATION, *OTHERS]),
+    *(f"torchvision:{name}" for name in [*SEGMENTATION, *VIDEO, *PAIRS_OF_FRAMES, *DETECTION]),
     *(f"timm:{name}" for name in TIMM),
 ]
 

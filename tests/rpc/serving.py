@@ -1,5 +1,6 @@
 """A real server in process, on a free port, with small real models, and stubs to call it."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import grpc
@@ -12,6 +13,7 @@ from torch import nn
 
 from hooke.v1 import (
     activation_service_pb2_grpc,
+    attribution_service_pb2_grpc,
     comparison_service_pb2_grpc,
     model_service_pb2_grpc,
     technique_service_pb2_grpc,
@@ -89,6 +91,7 @@ class Served:
         self.techniques = technique_service_pb2_grpc.TechniqueServiceStub(channel)
         self.comparisons = comparison_service_pb2_grpc.ComparisonServiceStub(channel)
         self.visualizations = visualization_service_pb2_grpc.VisualizationServiceStub(channel)
+        self.attributions = attribution_service_pb2_grpc.AttributionServiceStub(channel)
 
 
 @asynccontextmanager
@@ -140,3 +143,13 @@ def told(error):
     info = ErrorInfo()
     infos[0].Unpack(info)
     return error.code().name, info, error.details()
+
+
+async def nothing_runs(edge):
+    """Whatever ran on the compute thread has ended, or does so soon."""
+    for _ in range(1000):
+        await asyncio.wait_for(edge.worker.call(int), 60)
+        if not edge.worker._pulls:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it goes on")

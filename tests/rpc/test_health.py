@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.health import HealthService
 from hooke_server.rpc.interceptors import Edge
+from hooke_server.rpc.limits import Limits
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -22,7 +23,7 @@ def request(name=""):
 
 @asynccontextmanager
 async def server_of(health):
-    server = grpc.aio.server(interceptors=[Edge(Calls(1))])
+    server = grpc.aio.server(interceptors=[Edge(Calls(Limits(calls=1)))])
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

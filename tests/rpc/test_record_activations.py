@@ -1,6 +1,7 @@
 """Recordings: configured once, then inputs flow in and activations out."""
 
 import asyncio
+import threading
 
 import google_crc32c
 import grpc
@@ -194,12 +195,21 @@ async def test_inputs_beyond_the_limit_are_refused(net):
 
 
 async def test_a_client_that_leaves_gives_the_model_back(edge):
+    slot, go_on = edge.catalog._slots["net"], threading.Event()
+    other = asyncio.create_task(edge.worker.call(go_on.wait, 60))
     call = edge.activations.RecordActivations()
     await call.write(configuration("fc"))
     await call.write(inline(X))
-    await call.read()
-    slot = edge.catalog._slots["net"]
+    for _ in range(1000):  # until its pass waits for the thread
+        if len(edge.worker._turns) == 2:
+            break
+        await asyncio.sleep(0.01)
     assert slot.pins == 1
     call.cancel()
-    await asyncio.sleep(0.2)
+    for _ in range(1000):
+        if not slot.pins:
+            break
+        await asyncio.sleep(0.01)
     assert slot.pins == 0
+    go_on.set()
+    await other

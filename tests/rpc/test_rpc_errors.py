@@ -22,6 +22,7 @@ from hooke_server.errors import HookeError, Reason
 from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.errors import CODES, to_status
 from hooke_server.rpc.interceptors import Edge
+from hooke_server.rpc.limits import Limits
 
 KINDS = {
     errors.InvalidArgumentError: "INVALID_ARGUMENT",
@@ -32,6 +33,7 @@ KINDS = {
     errors.PermissionDeniedError: "PERMISSION_DENIED",
     errors.ResourceExhaustedError: "RESOURCE_EXHAUSTED",
     errors.UnavailableError: "UNAVAILABLE",
+    errors.AbortedError: "ABORTED",
     errors.InternalError: "INTERNAL",
 }
 
@@ -56,11 +58,13 @@ class Failing(
         self.error = Exception()
         self.closed = asyncio.Event()
         self.release = asyncio.Event()
+        self.waiting = asyncio.Semaphore(0)
 
     async def ListTechniques(self, request, context):
         raise self.error
 
     async def GetTechnique(self, request, context):
+        self.waiting.release()
         await self.release.wait()
         return technique_service_pb2.Technique(name="x")
 
@@ -83,7 +87,7 @@ class Failing(
 @pytest.fixture
 async def failing():
     servicer = Failing()
-    server = grpc.aio.server(interceptors=[Edge(Calls(2))])
+    server = grpc.aio.server(interceptors=[Edge(Calls(Limits(calls=2)))])
     technique_service_pb2_grpc.add_TechniqueServiceServicer_to_server(servicer, server)
     activation_service_pb2_grpc.add_ActivationServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -154,9 +158,10 @@ async def test_every_error_on_every_kind_of_call(failing, call, kind, code):
 FURTHER = [
     (errors.InvalidArgumentError, Reason.INVALID_FIELD, "BadRequest"),
     (errors.NotFoundError, Reason.MODEL_NOT_FOUND, "ResourceInfo"),
-    (errors.FailedPreconditionError, Reason.MODEL_NOT_READY, "PreconditionFailure"),
+    (errors.FailedPreconditionError, Reason.MODEL_INVALID, "PreconditionFailure"),
     (errors.ResourceExhaustedError, Reason.QUEUE_FULL, "RetryInfo"),
     (errors.UnavailableError, Reason.SHUTTING_DOWN, "RetryInfo"),
+    (errors.UnavailableError, Reason.MODEL_NOT_READY, "RetryInfo"),
 ]
 
 
@@ -210,7 +215,8 @@ async def test_huge_names_do_not_break_the_status(failing):
 async def test_calls_beyond_the_limit_are_told_to_come_again(failing):
     request = technique_service_pb2.GetTechniqueRequest()
     waiting = [failing.unary.GetTechnique(request) for _ in range(2)]
-    await asyncio.sleep(0.1)
+    for _ in waiting:
+        await failing.waiting.acquire()
     error, details = await details_of(unary(failing))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert details["ErrorInfo"].reason == "QUEUE_FULL"

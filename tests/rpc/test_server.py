@@ -6,7 +6,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from serving import ended, serving
+from serving import ended, failure, serving
 
 from hooke.v1 import location_pb2, model_service_pb2, visualization_service_pb2
 from hooke_server.rpc.limits import Limits
@@ -101,3 +101,29 @@ async def test_unknown_methods_are_unimplemented(edge):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_watches_have_a_room_of_their_own(net):
+    watching, reflecting = health_pb2.HealthCheckRequest(), reflection_pb2.ServerReflectionRequest()
+    async with serving({"net": net}, limits=Limits(calls=2, watches=3)) as edge:
+        health = health_pb2_grpc.HealthStub(edge.channel)
+        reflect = reflection_pb2_grpc.ServerReflectionStub(edge.channel).ServerReflectionInfo
+        watches = [health.Watch(watching) for _ in range(3)]
+        for watch in watches:
+            await watch.read()
+        for refused in (health.Watch(watching), reflect(iter([reflecting]))):
+            code, info, text = await failure(refused)
+            assert (code, info.reason) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+            assert text.startswith("3 streams that watch over the server are under way")
+        # Neither checks nor work suffer.
+        assert (await health.Check(watching)).status == health_pb2.HealthCheckResponse.SERVING
+        calls = [edge.visualizations.Visualize(VISUALIZE) for _ in range(2)]
+        for call in calls:
+            await call.read()
+        assert (await health.Check(watching)).status == health_pb2.HealthCheckResponse.SERVING
+        watches[0].cancel()
+        for _ in range(600):
+            if (again := await health.Watch(watching).read()) is not grpc.aio.EOF:
+                break
+            await asyncio.sleep(0.05)
+        assert again.status == health_pb2.HealthCheckResponse.SERVING

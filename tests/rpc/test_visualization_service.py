@@ -8,46 +8,14 @@ import grpc
 import numpy as np
 import pytest
 from PIL import Image
-from serving import ended, failure, serving
+from serving import ended, failure, nothing_runs, serving
+from visualizing import ASCENT, UNIT, finished, pixels, place, run, wanted
 
 from hooke.v1 import frame_pb2, image_pb2
-from hooke.v1 import visualization_service_pb2 as pb
 from hooke_server.techniques.frames import Picture
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import all_techniques
-
-ASCENT = {"steps": 4, "size": 16}
-
-
-def place(layer="stem", **place):
-    return {"location": {"layer": f"models/net/layers/{layer}", **place}}
-
-
-UNIT = place(unit=1)
-
-
-def wanted(*items, ascent=None, **options):
-    """A request for feature visualization, unless another technique is named."""
-    request = {"items": list(items or [UNIT]), "seed": 3} | options
-    if not any(name in all_techniques() for name in request):
-        request["feature_visualization"] = {"ascent": ASCENT | (ascent or {})}
-    return pb.VisualizeRequest(**request)
-
-
-def pixels(picture):
-    return np.asarray(Image.open(io.BytesIO(picture.data)))
-
-
-async def run(edge, request):
-    frames = await ended(edge.visualizations.Visualize(request))
-    assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
-    assert [frame.WhichOneof("content") for frame in frames].count("result") == 1
-    return frames
-
-
-def finished(frames):
-    return [f.picture for f in frames if f.picture.role == image_pb2.PICTURE_ROLE_FINAL]
 
 
 async def test_pictures_are_those_of_the_technique(edge, net):
@@ -150,10 +118,12 @@ async def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(edge):
         assert frames[-1].result.outcome == frame_pb2.OUTCOME_TIME_BUDGET
         assert len(finished(frames)) == 2
         assert all(0 < picture.step < STEPS for picture in finished(frames))
+        assert frames[-1].result.metrics["steps"] == min(p.step for p in finished(frames))
         return frames
 
     whole = await run(edge, wanted(UNIT, place(unit=2), ascent={"steps": STEPS}))
     assert whole[-1].result.outcome == frame_pb2.OUTCOME_COMPLETE
+    assert whole[-1].result.metrics["steps"] == STEPS
     for stop in (leave, run_out):
         went_on, first = await resumed(edge, stop)
         assert first[0].checkpoint.time_to_live.seconds == 3600
@@ -264,101 +234,6 @@ async def test_validate_only_computes_nothing(edge):
     real = (await run(edge, wanted()))[-1].result
     checked = (await run(edge, wanted(validate_only=True)))[-1].result
     assert checked.plan_digest == real.plan_digest
-
-
-OTHER = {"location": {"layer": "models/pair"}}
-INVALID = ("INVALID_ARGUMENT", "INVALID_FIELD")
-
-
-def spelled(**measure):
-    return wanted({"objective": {"terms": [{"factors": [measure]}]}})
-
-
-FAILURES = [
-    (pb.VisualizeRequest(), *INVALID, "choose a technique"),
-    (pb.VisualizeRequest(feature_visualization={}), *INVALID, "at least one layer"),
-    (pb.VisualizeRequest(items=[OTHER]), *INVALID, "choose a technique"),
-    (wanted({}, UNIT), *INVALID, "name a location, units or an objective"),
-    (wanted(place("stm")), "NOT_FOUND", "LAYER_NOT_FOUND", "'stem'"),
-    (wanted(place(unit=6)), "OUT_OF_RANGE", "UNIT_OUT_OF_RANGE", "0 to 5"),
-    (wanted(place("fc", label="iec")), "NOT_FOUND", "LABEL_NOT_FOUND", "'ice'"),
-    (
-        wanted({"units": {"layer": "models/net", "units": [1, 9]}}),
-        "OUT_OF_RANGE",
-        "UNIT_OUT_OF_RANGE",
-        "0 to 4",
-    ),
-    (
-        wanted({"units": {"layer": "models/net", "units": [1, 1]}}),
-        *INVALID,
-        "each unit can be named once",
-    ),
-    (wanted(ascent={"steps": 0}), *INVALID, "between 1 and 8192"),
-    (wanted(ascent={"learning_rate": float("nan")}), *INVALID, "learning_rate"),
-    (wanted(ascent={"optimizer": 9}), *INVALID, "one of adam, nadam, cma_es"),
-    (wanted(ascent={"transforms": {"transforms": [{}]}}), *INVALID, "choose a transform"),
-    (
-        wanted(ascent={"image": {"start": {"data": b"no"}}}),
-        "INVALID_ARGUMENT",
-        "IMAGE_UNREADABLE",
-        "no readable",
-    ),
-    (
-        wanted(ascent={"penalty": {"terms": [{"weight": -1}]}}),
-        *INVALID,
-        "a term at least one factor",
-    ),
-    (spelled(layer_energy=UNIT), *INVALID, "LayerEnergy reads a whole layer"),
-    (
-        spelled(direction={**place(), "vector": [1, 2]}),
-        *INVALID,
-        "the direction needs 6 numbers",
-    ),
-    (spelled(direction={**place(), "vector": [0] * 6}), *INVALID, "not all zero"),
-    (
-        wanted(UNIT, deep_dream={}),
-        "FAILED_PRECONDITION",
-        "TECHNIQUE_NOT_APPLICABLE",
-        "it shows whole layers",
-    ),
-    (
-        wanted(place("fc"), activation_grid={"photograph": {"data": b"no"}}),
-        "FAILED_PRECONDITION",
-        "TECHNIQUE_NOT_APPLICABLE",
-        "it needs a map of height and width",
-    ),
-    (wanted(place(), caricature={}), *INVALID, "photograph must be given"),
-    (wanted(format=9), *INVALID, "PNG, JPEG or WEBP"),
-    (wanted(previews={"every": 0}), *INVALID, "every must be 1 or more"),
-    (wanted(previews={"steps": [0]}), *INVALID, "numbers from 1"),
-    (wanted(time_budget={}), *INVALID, "longer than nothing"),
-    (wanted(sprite_sheet={"tile_size": 7}), *INVALID, "tile_size must be a whole number between 8"),
-    (
-        wanted(OTHER),
-        "FAILED_PRECONDITION",
-        "TECHNIQUE_NOT_APPLICABLE",
-        "feature_visualization is not valid",
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "code", "reason", "said"), FAILURES)
-async def test_failures(edge, request_, code, reason, said):
-    got, info, message = await failure(edge.visualizations.Visualize(request_))
-    assert (got, info.reason) == (code, reason)
-    assert said in message
-
-
-async def test_places_must_lie_in_one_model(edge):
-    _, info, message = await failure(edge.visualizations.Visualize(wanted(UNIT, OTHER)))
-    assert info.reason == "INVALID_FIELD"
-    assert "in one model" in message
-
-
-async def nothing_runs(edge):
-    """The compute thread takes its next turn, so whatever ran on it has ended."""
-    await asyncio.wait_for(edge.worker.call(int), 10)
-    assert not edge.worker._pulls
 
 
 @pytest.mark.parametrize("previews", [None, {"every": 2}])

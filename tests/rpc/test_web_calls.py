@@ -15,8 +15,8 @@ from activation_streams import X, asked, assembled, by_hooks, message
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_health.v1 import health_pb2
-from serving import failure, serving
-from web_work import VISUALIZE, WEB, nothing_runs, wanted
+from serving import failure, nothing_runs, serving
+from web_work import VISUALIZE, WEB, wanted
 from wire import (
     envelope,
     fetch,

@@ -19,9 +19,9 @@ SCRIPT = "console.log('ice')"
 @asynccontextmanager
 async def port_of(folder, **options):
     listener = Listener("127.0.0.1:0")
-    connect = Connect([], Calls(4), Limits())
+    connect = Connect([], Calls(Limits(calls=4)), Limits())
     app = build_application(connect, **({"host": "127.0.0.1"} | options), folder=folder)
-    server = WebServer(app, listener, max_calls=4)
+    server = WebServer(app, listener, max_connections=68)
     await server.start()
     try:
         yield int(listener.address.rpartition(":")[2])

@@ -9,9 +9,9 @@ import pytest
 import torch
 from activation_streams import asked
 from grpc_health.v1 import health_pb2
-from serving import model_of, serving
+from serving import model_of, nothing_runs, serving
 from test_slow_reader import MIB, Wide, resident
-from web_work import VISUALIZE, WEB, nothing_runs, wanted
+from web_work import VISUALIZE, WEB, wanted
 from wire import END, info_of, messages, request, streaming, unary
 
 from hooke.v1 import frame_pb2

@@ -1,7 +1,5 @@
 """A port for the page, and work that goes on until somebody ends it."""
 
-import asyncio
-
 from hooke.v1 import location_pb2, visualization_service_pb2
 from hooke_server.ports import Web
 
@@ -14,9 +12,3 @@ def wanted(steps=4096, size=16):
         items=[{"location": location_pb2.Location(layer="models/net/layers/stem", unit=0)}],
         feature_visualization={"ascent": {"steps": steps, "size": size}},
     )
-
-
-async def nothing_runs(edge):
-    """The compute thread takes its next turn, so whatever ran on it has ended."""
-    await asyncio.wait_for(edge.worker.call(int), 10)
-    assert not edge.worker._pulls

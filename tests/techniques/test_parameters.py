@@ -1,75 +1,18 @@
 """Parameters: what a signature declares is what is checked."""
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import pytest
+from paintings import PARAMETERS, Brush, Colour, Painting, SprayCan
 
 from hooke_server.errors import InvalidArgumentError
 from hooke_server.techniques.parameters import (
     MAX_REPEATED,
-    REQUIRED,
     AtMost,
-    ParameterType,
-    Range,
     check_all,
-    message_fields,
-    plain_message,
-    read_parameters,
 )
+from hooke_server.techniques.signatures import plain_message, read_parameters
 from hooke_server.techniques.targets import Photograph, Site
-
-
-class Colour(StrEnum):
-    RED = "red"
-    BLUE = "blue"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Brush:
-    """What strokes are made with.
-
-    Not said.
-    """
-
-    width: Annotated[int, Range(1, 9), "Of a stroke."]
-    colour: Annotated[Colour, "Which."] = Colour.RED
-
-
-@dataclass(frozen=True, kw_only=True)
-class SprayCan:
-    """What clouds are made with."""
-
-    pressure: Annotated[float | None, Range(0, 1), "How much."] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Painting:
-    """A picture with its frame."""
-
-    tool: Annotated[Brush | SprayCan, "With what."] = SprayCan(pressure=0.5)
-    layers: Annotated[tuple[Brush | SprayCan, ...], "One over another."] = ()
-    frame: Annotated[Brush, "Around it."] = Brush(width=2)
-
-
-def example(
-    view: object,
-    *,
-    steps: Annotated[int, Range(1, 10), "How many."] = 5,
-    width: Annotated[float, Range(0.1, 2), "How wide."] = 0.5,
-    colour: Annotated[Colour, "Which."] = Colour.RED,
-    open_end: Annotated[bool, "Whether."] = True,
-    extra: Annotated[float | None, Range(0, 1), "Perhaps."] = None,
-    sizes: Annotated[tuple[int, ...], Range(2, 64), "Several."] = (2, 4),
-    painting: Annotated[Painting, "What."] = Painting(frame=Brush(width=7, colour=Colour.BLUE)),
-    other: Annotated[Painting | None, "Beside it."] = None,
-    place: Annotated[Site, "Where."],
-    photographs: Annotated[tuple[Photograph, ...], "Of what."] = (),
-) -> None: ...
-
-
-PARAMETERS = read_parameters(example)
 
 
 def checked(name, value):
@@ -80,40 +23,6 @@ def refused(name, value):
     with pytest.raises(InvalidArgumentError) as error:
         checked(name, value)
     return str(error.value), error.value.field
-
-
-def test_a_signature_is_read_whole():
-    types = {
-        "steps": ParameterType.INTEGER, "width": ParameterType.NUMBER,
-        "colour": ParameterType.CHOICE, "open_end": ParameterType.BOOLEAN,
-        "extra": ParameterType.NUMBER, "sizes": ParameterType.INTEGER,
-        "painting": ParameterType.MESSAGE, "other": ParameterType.MESSAGE,
-        "place": ParameterType.LOCATION, "photographs": ParameterType.IMAGE,
-    }  # fmt: skip
-    assert {name: p.type for name, p in PARAMETERS.items()} == types
-    assert list(PARAMETERS) == list(types)
-    steps = PARAMETERS["steps"]
-    assert (steps.kind, steps.description, steps.default) == (int, "How many.", 5)
-    assert steps.bounds == Range(1, 10)
-    assert PARAMETERS["colour"].choices == ("red", "blue")
-    assert PARAMETERS["open_end"].bounds is None
-    assert PARAMETERS["open_end"].choices == ()
-    assert PARAMETERS["place"].default is REQUIRED
-    assert [name for name, p in PARAMETERS.items() if p.repeated] == ["sizes", "photographs"]
-
-
-def test_messages_and_alternatives_are_read_to_their_leaves():
-    painting = PARAMETERS["painting"].fields
-    assert list(painting) == ["tool", "layers", "frame"]
-    tool = painting["tool"]
-    assert tool.type is painting["layers"].type is ParameterType.ONE_OF
-    assert list(tool.fields) == ["brush", "spray_can"]
-    assert tool.fields["brush"].type is ParameterType.MESSAGE
-    assert tool.fields["brush"].description == "What strokes are made with."
-    assert tool.fields["brush"].fields["width"].default is REQUIRED
-    assert tool.fields["brush"].fields["width"].bounds == Range(1, 9)
-    assert tool.fields["spray_can"].fields["pressure"].default is None
-    assert painting["layers"].repeated
 
 
 @pytest.mark.parametrize(
@@ -287,21 +196,3 @@ def test_plain_values_come_back():
     plain["tool"] = next(iter(plain["tool"].items()))
     plain["layers"] = [next(iter(each.items())) for each in plain["layers"]]
     assert checked("painting", plain) == painting
-
-
-def test_a_parameter_without_description_cannot_be_declared():
-    def nameless(view: object, *, steps: int = 5) -> None: ...
-
-    with pytest.raises(TypeError, match=r"steps needs Annotated"):
-        read_parameters(nameless)
-
-
-def test_a_parameter_of_no_known_type_cannot_be_declared():
-    def wrong(view: object, *, steps: Annotated[list[int], "Steps."] = ()) -> None: ...
-
-    with pytest.raises(TypeError, match=r"no parameter's type|issubclass"):
-        read_parameters(wrong)
-
-
-def test_a_message_is_read_once():
-    assert message_fields(Brush) is message_fields(Brush)

@@ -16,6 +16,7 @@ from hooke.client import Client, connect
 from hooke.comparison import Compared
 from hooke.edits import Ablate, AddDirection, Clamp, Replace, Scale
 from hooke.errors import (
+    AbortedError,
     AlreadyExistsError,
     CancelledError,
     DataLossError,
@@ -56,6 +57,7 @@ from hooke.visualization import SpriteSheet
 
 __all__ = [
     "Ablate",
+    "AbortedError",
     "Accentuation",
     "ActivationGrid",
     "Activations",

@@ -9,6 +9,7 @@
     ├── PermissionDeniedError    the server was told not to
     ├── ResourceExhaustedError   too much, now or ever
     ├── UnavailableError         nobody answers, or not now
+    ├── AbortedError             stopped in the middle; begin again
     ├── DeadlineExceededError    the timeout passed
     ├── CancelledError           the call was cancelled
     ├── DataLossError            a stream was cut off or its bytes are not those sent
@@ -106,6 +107,12 @@ class UnavailableError(HookeError):
     """Nobody answers, or not now."""
 
     status = "UNAVAILABLE"
+
+
+class AbortedError(HookeError):
+    """The server stopped the work, because nobody read what it sent; begin again."""
+
+    status = "ABORTED"
 
 
 class DeadlineExceededError(HookeError):

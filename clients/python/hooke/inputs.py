@@ -26,7 +26,7 @@ from typing import Any, cast
 import numpy as np
 
 from hooke.frames import Tensor
-from hooke.tensors import parts, whole
+from hooke.tensors import fill, parts
 from hooke.v1 import activation_service_pb2, image_pb2, tensor_pb2
 from hooke.v1 import input_pb2 as pb
 
@@ -62,12 +62,13 @@ def size(prepared: Prepared) -> int:
 
 def inline(prepared: Prepared) -> list[pb.ModelInput]:
     """The inputs as part of a request."""
-    return [
-        pb.ModelInput(name=name, tensor=whole(value))
-        if isinstance(value, np.ndarray)
-        else pb.ModelInput(name=name, images=_batch(value))
-        for name, value in prepared.items()
-    ]
+    messages = [pb.ModelInput(name=name) for name in prepared]
+    for message, value in zip(messages, prepared.values(), strict=True):
+        if isinstance(value, np.ndarray):
+            fill(message.tensor, value)
+        else:
+            message.images.CopyFrom(_batch(value))
+    return messages
 
 
 def run_messages(prepared: Prepared) -> Iterator[activation_service_pb2.RecordActivationsRequest]:

@@ -66,10 +66,11 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def whole(array: np.ndarray) -> tensor_pb2.Tensor:
-    """An array as one message."""
-    data = contiguous(array).tobytes()
-    return tensor_pb2.Tensor(dtype=wire_dtype(array.dtype), shape=array.shape, data=data)
+def fill(message: tensor_pb2.Tensor, array: np.ndarray) -> None:
+    """Put an array into a message, which is copied no more if it is a part of another already."""
+    message.dtype = wire_dtype(array.dtype)
+    message.shape[:] = array.shape
+    message.data = contiguous(array).tobytes()
 
 
 Part = tensor_pb2.TensorHeader | tensor_pb2.TensorChunk | tensor_pb2.TensorTrailer

@@ -26,6 +26,10 @@ from hooke_server.models.parity import TOLERANCE, relative_difference
 
 _Key = tuple[object, ...]
 
+KEPT_BYTES = 32 << 20
+"""Values up to this size come from memory that glibc keeps; it gives larger blocks back to the
+system each time, and getting their pages anew costs more than company saves."""
+
 
 class Values(dict[str, Tensor]):
     """Tensors by layer, and how long the pass took that computed them, in seconds."""
@@ -52,8 +56,10 @@ class _Group:
 
     model: Model
     layers: tuple[str, ...]
-    limit: int
+    max_batch: int
+    max_bytes: int
     _members: list[_Member] = field(default_factory=list)
+    _limit: int = 0
     _open: bool = True
     _lock: Lock = field(default_factory=Lock)
 
@@ -61,10 +67,18 @@ class _Group:
         """Take the member in if there is still time and room."""
         with self._lock:
             size = sum(other.size for other in self._members) + member.size
-            fits = self._open and (not self._members or size <= self.limit)
+            fits = self._open and (not self._members or size <= self._size_limit())
             if fits:
                 self._members.append(member)
             return fits
+
+    def _size_limit(self) -> int:
+        """Samples of the pass at most; found out when company comes."""
+        if not self._limit:
+            on_cpu = self.model.device.type == "cpu"
+            value = largest_value(self.model, self.layers) if on_cpu else 1
+            self._limit = max(1, min(self.max_batch, self.max_bytes // value))
+        return self._limit
 
     def take(self) -> list[_Member]:
         """Close the group; those of its members that still wait for an answer."""
@@ -126,11 +140,13 @@ class Batcher:
     ----------
     worker : where they run.
     max_batch : samples in a joined pass; a larger request runs alone.
+    max_bytes : size of a value in a joined pass on a CPU.
     """
 
-    def __init__(self, worker: Worker, *, max_batch: int = 8) -> None:
+    def __init__(self, worker: Worker, *, max_batch: int = 8, max_bytes: int = KEPT_BYTES) -> None:
         self._worker = worker
         self._max_batch = max_batch
+        self._max_bytes = max_bytes
         self._groups: dict[_Key, _Group] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -147,7 +163,7 @@ class Batcher:
         key = (id(model), names, *((t.shape[1:], t.dtype) for t in inputs))
         group = self._groups.get(key)
         if group is None or not group.join(member):
-            group = self._groups[key] = _Group(model, names, self._max_batch)
+            group = self._groups[key] = _Group(model, names, self._max_batch, self._max_bytes)
             group.join(member)
             task = asyncio.create_task(self._run(key, group))
             self._tasks.add(task)
@@ -174,6 +190,17 @@ class Batcher:
         finally:
             if self._groups.get(key) is group:
                 del self._groups[key]
+
+
+def largest_value(model: Model, layers: Sequence[str]) -> int:
+    """Bytes a sample of the largest value on the way to some layers."""
+    wanted, largest = set(layers), 1
+    for layer in model.layers.values():
+        largest = max(largest, layer.output.count() * layer.output.item_bytes)
+        wanted.discard(layer.id)
+        if not wanted:
+            break
+    return largest
 
 
 def _forward(model: Model, layers: Sequence[str], inputs: Sequence[Tensor]) -> Values:

@@ -104,12 +104,12 @@ class Catalog:
         """The model, loaded first if need be; it stays in memory until the block ends.
 
         Raises NotFoundError, what its loading failed with, or
-        FailedPreconditionError (MODEL_NOT_READY) while it is being unloaded.
+        UnavailableError (MODEL_NOT_READY) while it is being unloaded.
         """
         slot = self._slot(name)
         if slot.entry.state is ModelState.UNLOADING:
             message = f"the model {name!r} is being unloaded; try again later"
-            raise FailedPreconditionError(Reason.MODEL_NOT_READY, message, model=name)
+            raise UnavailableError(Reason.MODEL_NOT_READY, message, model=name)
         slot.pins += 1
         slot.last_use = next(self._uses)
         try:

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hooke_server.errors import FailedPreconditionError, HookeError, Reason
+from hooke_server.errors import HookeError, Reason, UnavailableError
 from hooke_server.models.model import Model
 
 
@@ -39,5 +39,5 @@ class Entry:
             raise copy.copy(self.error)  # each caller its own, with a traceback of its own
         if self.model is None:
             message = f"the model {self.name!r} is {self.state}; try again later"
-            raise FailedPreconditionError(Reason.MODEL_NOT_READY, message, model=self.name)
+            raise UnavailableError(Reason.MODEL_NOT_READY, message, model=self.name)
         return self.model

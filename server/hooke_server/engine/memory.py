@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 from hooke_server.errors import Reason, ResourceExhaustedError
 
-PATIENCE = 60.0
-"""Seconds after which waiting for memory is given up: who holds it may have stalled."""
+PATIENCE = 90.0
+"""Seconds after which waiting for memory is given up; a reader that stalls gives its own
+back before that."""
 
 
 class Budget:

@@ -7,7 +7,8 @@
 Work is done in turns, first come, first served: a call is one turn, a stream one
 turn for each item, asked for when the last item was taken. So streams share the
 thread item by item, a slow reader slows only its own work, and a reader that
-leaves ends it within one item. Everything that a generator does, its `finally`
+leaves ends it within one item. A generator's last item may be what it returns, which
+saves the turn to hear that there is no more. Everything that a generator does, its `finally`
 included, happens on this one thread.
 """
 
@@ -26,8 +27,6 @@ from hooke_server.errors import Reason, ResourceExhaustedError, UnavailableError
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-_END: Any = object()
 
 
 class Worker:
@@ -70,12 +69,15 @@ class Worker:
         pull = _Pull(make)
         self._pulls.add(pull)
         try:
-            while (item := await asyncio.wrap_future(self._turn(pull.next))) is not _END:
-                yield item
+            while not pull.ended:
+                item = await asyncio.wrap_future(self._turn(pull.next))
+                if item is not None or not pull.ended:
+                    yield item
         finally:
             if not self._closed:  # else `close` does it
                 self._pulls.discard(pull)
-                await asyncio.shield(asyncio.wrap_future(self._turn(pull.close)))
+                if not pull.ended:
+                    await asyncio.shield(asyncio.wrap_future(self._turn(pull.close)))
 
     async def close(self) -> None:
         """Let what is queued end, close all streams, end the thread."""
@@ -103,17 +105,26 @@ class Worker:
 
 
 class _Pull(Generic[T]):
-    """An iterator on the compute thread, made at its first turn."""
+    """An iterator on the compute thread, made at its first turn.
+
+    Attributes
+    ----------
+    ended : whether it has ended by itself.
+    """
 
     def __init__(self, make: Callable[[], Iterator[T]]) -> None:
         self._make = make
         self._iterator: Iterator[T] | None = None
+        self.ended = False
 
     def next(self) -> T:
-        """The next item or `_END`."""
+        """The next item; at the end what the iterator returns, or None."""
         if self._iterator is None:
             self._iterator = self._make()
-        item = next(self._iterator, _END)
+        try:
+            item = next(self._iterator)
+        except StopIteration as end:
+            self.ended, item = True, end.value
         if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
             # Torch keeps these modes for the thread, so the next stream would get them.
             self.close()

@@ -76,6 +76,22 @@ def apply_checkpoint(module: nn.Module, weights: dict[str, Tensor]) -> None:
     module.load_state_dict(weights, strict=False)  # batch norm may lack its counter
 
 
+def class_counts(module: nn.Module, weights: dict[str, Tensor]) -> list[int]:
+    """Class counts that may be why weights have other shapes than a network's, the least first.
+
+    Empty where all shapes agree, or where they differ by more than their first extents,
+    as a classifier's do. A count is one of those extents, and the file has the bytes for it.
+    """
+    own = module.state_dict()
+    if weights.keys() != own.keys():
+        weights = dict(zip(own, weights.values(), strict=False))
+    pairs = [(own[key], weights[key]) for key in own if key in weights]
+    other = [(mine, given) for mine, given in pairs if mine.shape != given.shape]
+    if any(mine.shape[1:] != given.shape[1:] or not given.ndim for mine, given in other):
+        return []
+    return sorted({len(given) for _, given in other} - {0})
+
+
 def _agree_in_order(own: dict[str, Tensor], weights: dict[str, Tensor]) -> bool:
     def form(state: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
         return [(key.rpartition(".")[2], tensor.shape) for key, tensor in state.items()]
@@ -101,7 +117,8 @@ def _mismatch(
         facts.append(f"{len(reshaped)} have another shape, first {key!r} with {shapes}")
     return FailedPreconditionError(
         Reason.MODEL_INVALID,
-        f"the checkpoint does not fit this architecture: {'; '.join(facts)}",
+        f"the checkpoint does not fit this architecture: {'; '.join(facts)}; where the network"
+        " was changed, export it whole, to .pt2 or ONNX",
         missing=len(missing),
         unexpected=len(unexpected),
         reshaped=len(reshaped),

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Protocol
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from hooke_server.errors import HookeError, Reason, ResourceExhaustedError
+from hooke_server.errors import AbortedError, HookeError, Reason
+from hooke_server.rpc.access import Access
+from hooke_server.rpc.admission import Admission
 from hooke_server.rpc.errors import internal, status_code, to_status
-from hooke_server.rpc.limits import check_lists
-
-access_log = logging.getLogger("hooke.access")
-
-EXEMPT = ("/grpc.health.", "/grpc.reflection.")
-"""Always let in, since a full server is still a live one, and logged only for debugging."""
+from hooke_server.rpc.limits import Limits, check_lists
 
 _EARLY = 0.05
 """Seconds by which the client's clock may ring for a deadline before the server's."""
+
+_LAST_WORDS = 1.0
+"""Seconds in which a status should leave; after them gRPC keeps it for a slow reader."""
 
 
 class Context(Protocol):
@@ -47,19 +46,24 @@ class Context(Protocol):
         """End the call by raising `grpc.aio.AbortError`."""
 
 
+Around: TypeAlias = Callable[[Context], AbstractAsyncContextManager[Access]]
+
+
 class Calls:
     """The calls that are under way, on all ports together.
 
-    Parameters
+    Attributes
     ----------
-    max_calls : how many there may be at once; health checks do not count.
+    patience : seconds that a message may wait for a reader that takes nothing.
     """
 
-    def __init__(self, max_calls: int) -> None:
-        self._max_calls = max_calls
-        self._calls = 0
+    def __init__(self, limits: Limits) -> None:
+        self.patience = limits.stall_seconds
+        self._admission = Admission(limits)
 
-    def wrap(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(
+        self, method: str, behaviour: Callable[..., Any], *, streaming: bool
+    ) -> Callable[..., Any]:
         """The method of a servicer with all of it around.
 
         Parameters
@@ -67,105 +71,92 @@ class Calls:
         method : its path, `/hooke.v1.ModelService/GetModel`.
         behaviour : takes a request, or an iterator of them, and a context; a coroutine
             function, or an async generator of messages.
+        streaming : whether there may be many responses.
         """
-        wrap = self._generator if inspect.isasyncgenfunction(behaviour) else self._coroutine
-        wrapped: Callable[..., Any] = wrap(method, behaviour)
+        around = partial(self._around, method, streaming=streaming)
+        wrap = _generator if inspect.isasyncgenfunction(behaviour) else _coroutine
+        wrapped: Callable[..., Any] = wrap(around, behaviour)
         return wrapped
 
-    def _coroutine(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Any:
-        async def call(request: Any, context: Context) -> Any:
-            async with self._around(method, context):
-                return await behaviour(checked(request), context)
-
-        return call
-
-    def _generator(self, method: str, behaviour: Callable[..., Any]) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with (
-                self._around(method, context),
-                aclosing(behaviour(checked(request), context)) as messages,
-            ):
-                async for message in messages:
-                    yield message
-
-        return call
-
-    def _admit(self) -> None:
-        if self._calls > self._max_calls:
-            message = f"{self._max_calls} calls are under way, which is all this server takes"
-            raise ResourceExhaustedError(
-                Reason.QUEUE_FULL, f"{message}; try again later", max_calls=self._max_calls
-            )
-
     @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
-        exempt = method.startswith(EXEMPT)
+    async def _around(
+        self, method: str, context: Context, *, streaming: bool
+    ) -> AsyncIterator[Access]:
         # Not asked for at the end: grpc may have freed the call by then, and crashes.
-        peer, remaining = context.peer(), context.time_remaining()
-        code, began = grpc.StatusCode.OK, time.perf_counter()
-        reason = ""
-        self._calls += not exempt
+        access, remaining = Access(method, context.peer()), context.time_remaining()
         try:
-            if not exempt:
-                self._admit()
-            yield
+            with self._admission.place(method, streaming=streaming):
+                yield access
         except HookeError as error:
-            code, reason = status_code(error), error.reason
-            await context.abort_with_status(rpc_status.to_status(to_status(error)))
-        except grpc.aio.AbortError:  # foreign servicers (health) abort by themselves
-            code = grpc.StatusCode(context.code())
+            access.code, access.reason = status_code(error), error.reason
+            await _abort(context, error)
+        except grpc.aio.AbortError:  # foreign servicers (reflection) abort by themselves
+            access.code = grpc.StatusCode(context.code())
             raise
         except Exception as error:
             defect = internal(error)
-            code, reason = status_code(defect), defect.reason
-            await context.abort_with_status(rpc_status.to_status(to_status(defect)))
+            access.code, access.reason = status_code(defect), defect.reason
+            await _abort(context, defect)
         except (asyncio.CancelledError, GeneratorExit):
-            seconds = time.perf_counter() - began
-            late = remaining is not None and seconds > remaining - _EARLY
-            code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            late = remaining is not None and access.seconds > remaining - _EARLY
+            access.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
             raise
         finally:
-            self._calls -= not exempt
-            _log(method, peer, code, reason, time.perf_counter() - began, exempt=exempt)
+            access.write()
 
 
-def checked(request: Message | AsyncIterator[Message]) -> Any:
-    """The request, or the stream of them, where none has endless lists."""
+def _coroutine(around: Around, behaviour: Callable[..., Awaitable[Any]]) -> Any:
+    async def call(request: Any, context: Context) -> Any:
+        async with around(context) as access:
+            return await behaviour(checked(request, access), context)
+
+    return call
+
+
+def _generator(around: Around, behaviour: Callable[..., Any]) -> Any:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with (
+            around(context) as access,
+            aclosing(behaviour(checked(request, access), context)) as messages,
+        ):
+            async for message in messages:
+                yield message
+
+    return call
+
+
+def stalled(patience: float) -> AbortedError:
+    """What a call fails with whose reader takes nothing for so long."""
+    return AbortedError(
+        Reason.READER_STALLED,
+        f"the reader took nothing for {patience:g} seconds, so the work was stopped;"
+        " begin again, and read what comes as it comes",
+        seconds=f"{patience:g}",
+    )
+
+
+async def _abort(context: Context, error: HookeError) -> None:
+    """End the call with the error's status; raises AbortError, or later lets grpc raise it.
+
+    A status goes behind what is on its way, so a reader that stalls would hold the call.
+    After a moment grpc is left alone with it: it sends the status when the reader goes on.
+    """
+    try:
+        async with asyncio.timeout(_LAST_WORDS):
+            await context.abort_with_status(rpc_status.to_status(to_status(error)))
+    except TimeoutError:
+        return
+
+
+def checked(request: Message | AsyncIterator[Message], access: Access) -> Any:
+    """The request, or the stream of them, where none has endless lists; noted in the log."""
     if not isinstance(request, Message):
-        return _each_checked(request)
+        return _each_checked(request, access)
     check_lists(request)
+    access.saw(request)
     return request
 
 
-async def _each_checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+async def _each_checked(requests: AsyncIterator[Message], access: Access) -> AsyncIterator[Message]:
     async for request in requests:
-        check_lists(request)
-        yield request
-
-
-def _log(
-    method: str,
-    peer: str,
-    code: grpc.StatusCode,
-    reason: str,
-    seconds: float,
-    *,
-    exempt: bool,
-) -> None:
-    facts = {
-        "method": method,
-        "code": code.name,
-        "reason": reason,
-        "seconds": round(seconds, 6),
-        "peer": peer,
-    }
-    level = logging.DEBUG if exempt else logging.INFO
-    access_log.log(
-        level,
-        "%s %s %s%.1f ms",
-        method,
-        code.name,
-        reason and f"{reason} ",
-        seconds * 1e3,
-        extra=facts,
-    )
+        yield checked(request, access)

@@ -31,10 +31,11 @@ CODES: dict[type[HookeError], grpc.StatusCode] = {
     errors.PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     errors.ResourceExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    errors.AbortedError: grpc.StatusCode.ABORTED,
     errors.InternalError: grpc.StatusCode.INTERNAL,
 }
 
-RETRY_SECONDS = {Reason.QUEUE_FULL: 1, Reason.SHUTTING_DOWN: 5}
+RETRY_SECONDS = {Reason.QUEUE_FULL: 1, Reason.MODEL_NOT_READY: 1, Reason.SHUTTING_DOWN: 5}
 """Where trying again can help, and when."""
 
 # Trailers of more than about 8 KiB are dropped on the way, the status with them.

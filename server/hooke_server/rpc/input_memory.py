@@ -67,7 +67,9 @@ class InputMemory:
         `path` is the request's field that the messages are in.
         """
         share.hold(held_bytes(model, messages))
-        needed = await asyncio.to_thread(decoding_bytes, model, messages, path)
+        needed = 0
+        if any(each.HasField("images") for each in messages):  # they are looked at on a thread
+            needed = await asyncio.to_thread(decoding_bytes, model, messages, path)
         async with self.decoding(needed):
             return await asyncio.to_thread(read_inputs, model, messages, uploads, path)
 

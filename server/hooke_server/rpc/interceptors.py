@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
-from hooke_server.rpc.calls import Calls
+from hooke_server.rpc.calls import Calls, stalled
 
 # Generic for type checkers only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Edge(grpc.aio.ServerInterceptor):
@@ -35,10 +39,34 @@ class Edge(grpc.aio.ServerInterceptor):
         if handler is None:  # no such method: grpc answers UNIMPLEMENTED
             return None
         kind = _kind(handler)
-        behaviour = self._calls.wrap(handler_call_details.method, getattr(handler, kind))
+        behaviour = self._calls.wrap(
+            handler_call_details.method,
+            getattr(handler, kind),
+            streaming=handler.response_streaming,
+        )
+        if inspect.isasyncgenfunction(behaviour):
+            behaviour = self._written(behaviour)
         wrapped = {kind: behaviour, "response_serializer": serialize}
         replaced: Handler = handler._replace(**wrapped)  # type: ignore[attr-defined]
         return replaced
+
+    def _written(self, behaviour: Callable[..., AsyncGenerator[Any, None]]) -> Any:
+        """A generator's messages, sent; where a reader stalls, that is raised in the generator.
+
+        Left to itself, grpc waits for ever while the reader's window is full.
+        """
+
+        async def call(request: Any, context: Context) -> None:
+            async with aclosing(behaviour(request, context)) as messages:
+                async for message in messages:
+                    try:
+                        async with asyncio.timeout(self._calls.patience):
+                            await context.write(message)
+                    except TimeoutError:
+                        with suppress(StopAsyncIteration):
+                            await messages.athrow(stalled(self._calls.patience))
+
+        return call
 
 
 def serialize(message: Message | bytes) -> bytes:

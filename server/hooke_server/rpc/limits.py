@@ -37,13 +37,26 @@ class Limits:
     Attributes
     ----------
     message_bytes : size of the largest message, in and out.
-    calls : how many calls may be under way at once; health checks do not count.
+    calls : how many calls may be under way at once.
+    watches : how many streams may be open at once that only watch (health, reflection).
+    stall_seconds : how long a message may wait for a reader that takes nothing.
     input_bytes : what the inputs of one call may hold at once, decoded.
     """
 
     message_bytes: int = 4 << 20
     calls: int = 256
+    watches: int = 64
+    stall_seconds: float = 60.0
     input_bytes: int = 1 << 30
+
+    @property
+    def open_calls(self) -> int:
+        """What grpc may hold open: all of these, and as much again.
+
+        Health checks come beside them, and grpc keeps a call whose reader stalls until it
+        reads on or leaves, while for us it has ended.
+        """
+        return 2 * self.calls + 2 * self.watches
 
     @property
     def all_input_bytes(self) -> int:

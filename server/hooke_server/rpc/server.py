@@ -12,16 +12,13 @@ from hooke_server.rpc.interceptors import Edge
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.services import Service
 
-HEALTH_ROOM = 64
-"""Calls that a port lets in beyond the limit of `Calls`, which spares health checks."""
-
 
 def build_server(services: Sequence[Service], calls: Calls, limits: Limits) -> grpc.aio.Server:
     """A server that is ready for `add_insecure_port` and `start`."""
     server = grpc.aio.server(
         interceptors=[Edge(calls)],
         options=_options(limits),
-        maximum_concurrent_rpcs=limits.calls + HEALTH_ROOM,
+        maximum_concurrent_rpcs=limits.open_calls,
     )
     for service in services:
         service.add(service.servicer, server)

@@ -31,9 +31,10 @@ from hooke_server.rpc.presence import optional
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.edits import bind_alone, with_edits
 from hooke_server.techniques.frames import Estimate, Frames
-from hooke_server.techniques.parameters import check_all, message_fields
+from hooke_server.techniques.parameters import check_all
 from hooke_server.techniques.plans import Control, Plan, Previews
 from hooke_server.techniques.sheets import SpriteSheet, as_sheet
+from hooke_server.techniques.signatures import message_fields
 from hooke_server.techniques.technique import Technique, all_techniques
 
 VisualizeRequest = visualization_service_pb2.VisualizeRequest

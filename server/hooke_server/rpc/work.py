@@ -20,7 +20,7 @@ async def streamed(
 ) -> AsyncGenerator[frame_pb2.Frame, None]:
     """The messages of the frames that `frames()` yields, prepared.
 
-    A frame is made when the one before was taken. When the call ends, in whatever
+    More is made when what was made was taken. When the call ends, in whatever
     way, the generator is closed on its thread before this returns.
     """
     async with aclosing(worker.stream(lambda: preparation.prepared(frames()))) as items:

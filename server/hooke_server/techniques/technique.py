@@ -36,13 +36,9 @@ from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, R
 from hooke_server.models.model import Model
 from hooke_server.registry import Registry
 from hooke_server.techniques.frames import Estimate, Frames
-from hooke_server.techniques.parameters import (
-    Parameter,
-    check_all,
-    plain_message,
-    read_parameters,
-)
+from hooke_server.techniques.parameters import Parameter, check_all
 from hooke_server.techniques.plans import Control, Item, Plan, Previews, View
+from hooke_server.techniques.signatures import plain_message, read_parameters
 from hooke_server.techniques.targets import Site
 
 

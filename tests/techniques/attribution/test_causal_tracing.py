@@ -66,7 +66,9 @@ def test_what_goes_around_a_layer_stays(residual):
     pictures = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     [found], _, _ = effects(model, pictures, "layer2.0.bn2", [unit(model, 3)], direction="restore")
     kept = {}
-    handle = net.layer2[0].bn2.register_forward_hook(lambda _, __, value: kept.update(value=value))
+    handle = net.layer2[0].bn2.register_forward_hook(
+        lambda _, __, value: kept.update(value=value.clone())
+    )
     net(pictures)
     wanted = kept["value"]
     handle.remove()

@@ -20,7 +20,7 @@ def grid(edge, cells):
     return (along[:, None] * cells + along)[None, None]
 
 
-@pytest.mark.parametrize(("window", "stride"), [(16, 8), (15, 7), (64, 1), (40, 40)])
+@pytest.mark.parametrize(("window", "stride"), [(16, 16), (25, 13), (64, 1)])
 def test_occlusion_is_captums(residual, window, stride):
     model, net = residual
     found = answer(
@@ -41,7 +41,7 @@ def test_windows_differ_by_axis(residual):
     assert difference(found[0], theirs[:, 0]) < 1e-5
 
 
-@pytest.mark.parametrize("cells", [1, 3, 7])
+@pytest.mark.parametrize("cells", [1, 3])
 def test_ablation_of_cells_is_captums(residual, cells):
     model, net = residual
     given = {"features": ("grid_features", {"cells": cells})}
@@ -64,10 +64,10 @@ def test_ablation_of_superpixels_is_captums(residual):
 def test_ablation_of_units_of_a_layer_is_captums(residual):
     model, net = residual
     given = {"features": ("unit_features", {})}
-    found = answer(model, PICTURES, "feature_ablation", [unit(model, 0)], at="layer3.0", **given)
+    found = answer(model, PICTURES, "feature_ablation", [unit(model, 0)], at="layer1.0", **given)
     mask = torch.arange(found.shape[2])[None, :, None, None]
-    theirs = LayerFeatureAblation(net, net.layer3[0]).attribute(
-        PICTURES, target=0, layer_mask=mask, layer_baselines=_said(net, net.layer3[0])
+    theirs = LayerFeatureAblation(net, net.layer1[0]).attribute(
+        PICTURES, target=0, layer_mask=mask, layer_baselines=_said(net, net.layer1[0])
     )
     assert difference(found[0], theirs) < 1e-5
 
@@ -103,18 +103,18 @@ def test_a_linear_network_loses_what_each_number_adds(linear):
     inputs = torch.randn(3, 3, 4, 4)
     given = {"features": ("element_features", {})}
     found = answer(model, inputs, "feature_ablation", [unit(model, 2)], **given)
-    assert difference(found[0], net[1].weight[2].reshape(3, 4, 4) * inputs) < 1e-5
+    assert difference(found[0], net[1].weight[2].detach().reshape(3, 4, 4) * inputs) < 1e-5
 
 
-def test_several_baselines_are_averaged(residual):
-    model, net = residual
+def test_several_baselines_are_averaged(chain):
+    model, net = chain
+    inputs = torch.randn(2, 3, 8, 8)
     baselines = [("zero_baseline", {}), ("mean_baseline", {})]
-    found = answer(model, PICTURES, "feature_ablation", [unit(model, 3)], baselines=baselines)
-    means = PICTURES.mean((2, 3), keepdim=True).expand_as(PICTURES)
-    ablation, mask = FeatureAblation(net), grid(64, 7)
+    found = answer(model, inputs, "feature_ablation", [unit(model, 3)], baselines=baselines)
+    means = inputs.mean((2, 3), keepdim=True).expand_as(inputs)
     theirs = [
-        ablation.attribute(PICTURES, baselines=each, target=3, feature_mask=mask)[:, 0]
-        for each in (torch.zeros_like(PICTURES), means)
+        FeatureAblation(net).attribute(inputs, each, target=3, feature_mask=grid(8, 7))[:, 0]
+        for each in (torch.zeros_like(inputs), means)
     ]
     assert difference(found[0], sum(theirs) / 2) < 1e-5
 
@@ -126,14 +126,15 @@ def test_a_known_network():
     assert found.flatten().tolist() == pytest.approx([80, 200, 120])
 
 
-def test_looks_come_before_the_end_and_progress_reaches_it(residual):
-    model, _ = residual
+def test_looks_come_before_the_end_and_progress_reaches_it(chain):
+    model, _ = chain
+    inputs = torch.randn(2, 3, 8, 8)
     for name in ("occlusion", "feature_ablation"):
-        found = frames(model, PICTURES, name, rows=4)
+        found = frames(model, inputs, name, rows=4)
         progress = [frame for frame in found if isinstance(frame, Progress)]
         assert progress[-1].step == progress[-1].total
         looks = [frame for frame in found if isinstance(frame, Picture) and not frame.final]
-        assert len(looks) == 7 * len(PICTURES)
+        assert len(looks) == 7 * len(inputs)
         assert sum(isinstance(frame, Array) for frame in found) == 1
 
 
@@ -142,14 +143,19 @@ def test_looks_come_before_the_end_and_progress_reaches_it(residual):
     [
         ("occlusion", (), {"window": [1, 2, 3]}, "needs one, or 2"),
         ("occlusion", (), {"window": [3], "stride": [4]}, "leaves gaps"),
-        ("occlusion", "fc", {}, "no positions"),
-        ("feature_ablation", "avgpool", {"features": ("superpixel_features", {})}, "a picture"),
-        ("kernel_shap", (), {"features": ("element_features", {})}, "12288 features"),
-        ("rise", "flatten", {}, "no positions"),
+        ("occlusion", "4", {}, "no positions"),
+        ("feature_ablation", "2", {"features": ("superpixel_features", {})}, "a picture"),
+        ("rise", "4", {}, "no positions"),
     ],
 )
-def test_says_what_cannot_be_divided(residual, name, at, given, reason):
-    model, _ = residual
-    objective = [unit(model, 0)] if at != "fc" else []
+def test_says_what_cannot_be_divided(chain, name, at, given, reason):
+    model, _ = chain
     with pytest.raises(InvalidArgumentError, match=reason):
-        frames(model, PICTURES, name, objective, at=at, **given)
+        frames(model, torch.zeros(1, 3, 8, 8), name, [unit(model, 0)], at=at, **given)
+
+
+def test_too_many_features_are_refused_where_all_are_weighed_together(residual):
+    model, _ = residual
+    given = {"features": ("element_features", {})}
+    with pytest.raises(InvalidArgumentError, match="12288 features, more than 2048"):
+        frames(model, PICTURES, "kernel_shap", [unit(model, 0)], **given)

@@ -5,16 +5,12 @@ import torch
 from answers import answer, difference, frames, unit
 from captum.attr import KernelShap, ShapleyValues
 from captum.testing.helpers.basic_models import BasicModel_MultiLayer
-from games import ELEMENTS, GAME, PLAYERS, exact, game
+from games import ELEMENTS, GAME, PLAYERS, exact, game, shapley
 from traced import model_of
 
 from hooke_server.techniques.frames import Array
 
 EXACT = [("shapley_sampling", {"permutations": 25}), ("kernel_shap", {"samples": 30})]
-DRAWN = [
-    ("shapley_sampling", {"permutations": 600}),  # of the resnet below
-    ("kernel_shap", {"samples": 4000}),
-]
 
 
 def values_and_errors(model, inputs, name, targets, **given):
@@ -74,23 +70,22 @@ def test_a_known_network():
         assert found.flatten().tolist() == pytest.approx([76.6667, 196.6667, 116.6667], rel=1e-5)
 
 
-@pytest.mark.parametrize(("name", "given"), DRAWN)
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("shapley_sampling", {"permutations": 90}), ("kernel_shap", {"samples": 600})],
+)
 def test_drawn_values_lie_around_the_exact_ones(name, given):
-    """16 cells of a resnet: exact by asking all 65 536 coalitions would take long, so a network
-    on 12 numbers stands for it."""
     torch.manual_seed(1)
-    net = torch.nn.Sequential(torch.nn.Linear(12, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
-    model, inputs = model_of(net, 12), torch.randn(2, 12) * 2
+    net = torch.nn.Sequential(torch.nn.Linear(10, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2))
+    model, inputs = model_of(net, 10), torch.randn(2, 10) * 2
     targets = [unit(model, 0), unit(model, 1)]
-    truth = answer(model, inputs, "kernel_shap", targets, samples=4094)
-    less = {"samples": 1000} if "samples" in given else given
-    values, errors = values_and_errors(model, inputs, name, targets, **less)
-    off = ((values - truth) / errors).abs()
+    with torch.no_grad():
+        truth = [shapley(net, sample, torch.zeros(10)) for sample in inputs]
+    values, errors = values_and_errors(model, inputs, name, targets, **given)
+    off = (values - torch.stack(truth).permute(2, 0, 1)) / errors
     assert (errors > 0).all()
-    assert off.max() < 4
-    assert off.square().mean().sqrt() < 1.5
-    theirs = ShapleyValues(net).attribute(inputs[:1], target=1)
-    assert difference(truth[1, :1], theirs) < 1e-5
+    assert off.abs().max() < 4
+    assert 0.5 < off.square().mean().sqrt() < 1.5
 
 
 def test_a_linear_network_needs_few_coalitions(linear):
@@ -100,18 +95,19 @@ def test_a_linear_network_needs_few_coalitions(linear):
     values, errors = values_and_errors(
         model, inputs, "kernel_shap", [unit(model, 2)], samples=200, **ELEMENTS
     )
-    assert difference(values[0], net[1].weight[2].reshape(3, 4, 4) * inputs) < 1e-5
+    assert difference(values[0], net[1].weight[2].detach().reshape(3, 4, 4) * inputs) < 1e-5
     assert errors.max() < 1e-5
 
 
-def test_captums_regression_comes_near(residual):
-    model, net = residual
-    inputs = torch.randn(1, 3, 64, 64)
-    along = torch.arange(64) * 3 // 64
-    mask = (along[:, None] * 3 + along)[None, None]
+def test_captums_regression_comes_near(chain):
+    """Captum draws with replacement and asks for the sums with a large weight."""
+    model, net = chain
+    inputs = torch.randn(1, 3, 8, 8)
+    along = torch.arange(8) * 2 // 8
+    mask = (along[:, None] * 2 + along)[None, None]
     found = answer(
-        model, inputs, "kernel_shap", [unit(model, 3)], features=("grid_features", {"cells": 3})
+        model, inputs, "kernel_shap", [unit(model, 3)], features=("grid_features", {"cells": 2})
     )
     torch.manual_seed(0)
-    theirs = KernelShap(net).attribute(inputs, target=3, feature_mask=mask, n_samples=400)
-    assert torch.corrcoef(torch.stack([found.flatten(), theirs[0, 0].flatten()]))[0, 1] > 0.98
+    theirs = KernelShap(net).attribute(inputs, target=3, feature_mask=mask, n_samples=200)
+    assert difference(theirs[:, 0], found[0]) < 0.05

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hooke_server.errors import InvalidArgumentError, Reason
-from hooke_server.models.checkpoints import apply_checkpoint, read_checkpoint
+from hooke_server.models.checkpoints import apply_checkpoint, class_counts, read_checkpoint
 from hooke_server.models.loaders import LoadContext
 from hooke_server.models.model import Model, ModelFormat
 from hooke_server.models.preprocessing import Preprocessing
@@ -21,6 +22,10 @@ from hooke_server.models.trace import trace_module
 SEED = 0
 """Of the weights of an architecture without a checkpoint."""
 
+MAX_TRIES = 3
+"""Numbers of classes with which an architecture is built to see whether weights fit."""
+
+OTHER_CLASSES = "the checkpoint has {} classes, whose names are not known"
 RANDOM_WEIGHTS = f"the weights are random (seed {SEED}): no checkpoint was given"
 
 
@@ -72,8 +77,17 @@ def imagenet_labels() -> tuple[str, ...]:
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
-Build = Callable[[str, str], Architecture]
-"""From an architecture's name and the name of the checkpoint it will get (or none)."""
+class Build(Protocol):
+    """Builds an architecture by name."""
+
+    def __call__(self, name: str, checkpoint: str = "", classes: int | None = None) -> Architecture:
+        """The network.
+
+        Parameters
+        ----------
+        checkpoint : file name of the weights that it will get, if any.
+        classes : that it tells apart; None: as many as its library says.
+        """
 
 
 def load_architecture(build: Build, source: Source, context: LoadContext, option: str) -> Model:
@@ -91,10 +105,26 @@ def load_architecture(build: Build, source: Source, context: LoadContext, option
             field="source",
         )
     checkpoint = source.options.get(option, "")
-    built = build(source.name, checkpoint)
-    notes: tuple[str, ...] = (RANDOM_WEIGHTS,)
-    if checkpoint:
-        with context.roots.private_copy(checkpoint) as path:
-            apply_checkpoint(built.module, read_checkpoint(path, context.limits))
-        notes = ()
+    if not checkpoint:
+        return build(source.name).model(str(source), context.device, notes=(RANDOM_WEIGHTS,))
+    with context.roots.private_copy(checkpoint) as path:
+        weights = read_checkpoint(path, context.limits)
+        built, classes = _fitting(build, source.name, checkpoint, weights)
+        apply_checkpoint(built.module, weights)
+    notes = () if classes is None else (OTHER_CLASSES.format(classes),)
     return built.model(str(source), context.device, notes=notes)
+
+
+def _fitting(
+    build: Build, name: str, checkpoint: str, weights: dict[str, Tensor]
+) -> tuple[Architecture, int | None]:
+    """The architecture with the checkpoint's number of classes; the number, if not the usual."""
+    usual = build(name, checkpoint)
+    for classes in class_counts(usual.module, weights)[:MAX_TRIES]:
+        try:
+            built = build(name, checkpoint, classes)
+        except TypeError:  # it does not take a number of classes
+            break
+        if not class_counts(built.module, weights):
+            return built, classes
+    return usual, None

@@ -24,7 +24,7 @@ def load(source: Source, context: LoadContext) -> Model:
     return load_architecture(architecture, source, context, option="checkpoint")
 
 
-def architecture(name: str, checkpoint: str = "") -> Architecture:
+def architecture(name: str, checkpoint: str = "", classes: int | None = None) -> Architecture:
     """Build a network with weights at random; NotFoundError if timm has none such."""
     import timm
 
@@ -33,14 +33,15 @@ def architecture(name: str, checkpoint: str = "") -> Architecture:
         hint = "timm.list_models() names them all"
         raise not_found("timm model", name, timm.list_models(), Reason.SOURCE_NOT_FOUND, hint)
     with seeded():
-        module = timm.create_model(name, pretrained=False)
+        options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+        module = timm.create_model(name, pretrained=False, **options)
     config: dict[str, Any] = vars(module)["pretrained_cfg"]
     size = tuple(config.get("input_size") or (3, 224, 224))
     return Architecture(
         module=module,
         example_shapes=((1, *size),),
         preprocessing=_preprocessing(config, size) if size[0] in {1, 3} else None,
-        labels=imagenet_labels() if config.get("num_classes") == 1000 else (),
+        labels=imagenet_labels() if classes is None and config.get("num_classes") == 1000 else (),
     )
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from hooke_server.errors import Reason
 from hooke_server.models.loaders import LoadContext
 from hooke_server.models.loaders.architecture import Architecture, load_architecture, seeded
+from hooke_server.models.loaders.detectors import dense, is_detector
+from hooke_server.models.loaders.detectors import preprocessing as detector_preprocessing
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.sources import Source
 from hooke_server.registry import not_found
 
-_CLIP = (1, 3, 16, 112, 112)
 _FRAME = (1, 3, 128, 128)
 
 
@@ -22,7 +23,7 @@ def load(source: Source, context: LoadContext) -> Model:
     return load_architecture(architecture, source, context, option="weights")
 
 
-def architecture(name: str, checkpoint: str = "") -> Architecture:
+def architecture(name: str, checkpoint: str = "", classes: int | None = None) -> Architecture:
     """Build a network with weights at random; NotFoundError if torchvision has none such.
 
     The checkpoint's file name tells which of torchvision's trainings it is, and so
@@ -38,12 +39,16 @@ def architecture(name: str, checkpoint: str = "") -> Architecture:
     training = _training(models.get_model_weights(name), checkpoint)
     preprocessing = _preprocessing(training.transforms()) if training else None
     with seeded():
-        module = models.get_model(name, weights=None, **_options(name, checkpoint, preprocessing))
+        options = _options(name, checkpoint, preprocessing)
+        options |= {} if classes is None else {"num_classes": classes}
+        module = models.get_model(name, weights=None, **options)
+    if is_detector(name):
+        module, preprocessing = dense(name, module), detector_preprocessing(module)
     return Architecture(
         module=module,
-        example_shapes=_shapes(name, preprocessing),
+        example_shapes=_shapes(name, preprocessing, training),
         preprocessing=preprocessing,
-        labels=tuple(training.meta.get("categories", ())) if training else (),
+        labels=tuple(training.meta.get("categories", ())) if training and classes is None else (),
     )
 
 
@@ -62,8 +67,7 @@ def _options(name: str, checkpoint: str, preprocessing: Preprocessing | None) ->
         # Torchvision's own checkpoints of these two expect the input of another scale.
         return {"init_weights": False, "transform_input": bool(checkpoint)}
     segmentation = name.startswith(("fcn_", "deeplabv3_", "lraspp_"))
-    detection = "rcnn" in name or name.startswith(("ssd", "retinanet", "fcos"))
-    return {"weights_backbone": None} if segmentation or detection else {}
+    return {"weights_backbone": None} if segmentation or is_detector(name) else {}
 
 
 def _preprocessing(preset: Any) -> Preprocessing | None:
@@ -84,9 +88,17 @@ def _preprocessing(preset: Any) -> Preprocessing | None:
     )
 
 
-def _shapes(name: str, preprocessing: Preprocessing | None) -> tuple[tuple[int, ...], ...]:
+def _shapes(
+    name: str, preprocessing: Preprocessing | None, training: Any
+) -> tuple[tuple[int, ...], ...]:
     if preprocessing is not None:
         return ((1, 3, preprocessing.crop_height, preprocessing.crop_width),)
     if name.startswith("raft"):
         return (_FRAME, _FRAME)
-    return (_CLIP,)
+    return ((1, 3, *_clip(training)),)
+
+
+def _clip(training: Any) -> tuple[int, int, int]:
+    """Frames, height and width of a clip: 16 frames, as small as the training allows."""
+    height, width = training.meta.get("min_size", (1, 1))
+    return 16, max(112, height), max(112, width)

@@ -12,7 +12,8 @@ from hooke_server.rpc.names import check_pattern
 from hooke_server.techniques.attribution.drawing import Drawing
 from hooke_server.techniques.attribution.evidence import Evidence
 from hooke_server.techniques.attribution.plans import Asked, AskedMethod
-from hooke_server.techniques.parameters import check_all, message_fields
+from hooke_server.techniques.parameters import check_all
+from hooke_server.techniques.signatures import message_fields
 
 DRAWINGS: dict[int, Drawing] = {
     pb.ATTRIBUTION_DRAWING_OVERLAY: Drawing.OVERLAY,

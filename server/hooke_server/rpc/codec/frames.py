@@ -4,13 +4,14 @@
 
 `prepared` runs where the frames are made: it encodes pictures, brings tensors to
 host memory, counts and times. `stream` only numbers and frames what it is given,
-and asks for the next when the last was taken, so a slow reader slows the work.
+and asks for more when the last was taken, so a slow reader slows the work. To and fro
+takes longer than to make a small frame, so what is made within a moment goes together.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from typing import Any, Literal
 
 from google.protobuf.duration_pb2 import Duration
@@ -41,8 +42,15 @@ PREVIEW_SECONDS = 0.2
 MAX_PICTURE = (4 << 20) - (64 << 10)
 """Bytes of the largest picture sent, which leaves room for the rest of its message."""
 
-Prepared = dict[str, Any] | Outgoing | None
-"""The fields of a `Frame`, a tensor, or None in place of a frame that is left out."""
+BUNDLE_SECONDS = 0.001
+BUNDLE_BYTES = 64 << 10
+"""How long a bundle is made, and the size of an item that ends it."""
+
+Prepared = dict[str, Any] | Outgoing
+"""The fields of a `Frame`, or a tensor."""
+
+Bundle = list[Prepared]
+"""What goes together; frames that are left out are not in it."""
 
 FORMATS: dict[int, Literal["png", "jpeg", "webp"]] = {
     image_pb2.IMAGE_FORMAT_UNSPECIFIED: "png",
@@ -65,24 +73,24 @@ def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
 
 
 async def stream(
-    items: AsyncIterator[Prepared], sender: Sender[frame_pb2.Frame]
+    bundles: AsyncIterator[Bundle], sender: Sender[frame_pb2.Frame]
 ) -> AsyncGenerator[frame_pb2.Frame, None]:
     """The messages of prepared frames, each made when the last was taken."""
-    async for item in items:
-        if isinstance(item, Outgoing):
-            for message in sender.tensor(item):
-                yield message
-        elif item is not None:
-            yield sender.message(**item)
-            if "result" in item:  # the last: no turn on the compute thread to hear of the end
-                return
+    async for bundle in bundles:
+        while bundle:
+            item = bundle.pop(0)  # not held while the next are made
+            if isinstance(item, Outgoing):
+                for message in sender.tensor(item):
+                    yield message
+            else:
+                yield sender.message(**item)
 
 
 class Preparation:
     """Prepares the frames of one piece of work.
 
-    Every frame of the technique gives one item, if only None, so that work can be
-    stopped between any two of its steps.
+    A bundle is made for a moment only, so that work can be stopped between any two of its
+    steps.
 
     Parameters
     ----------
@@ -103,27 +111,40 @@ class Preparation:
         self._preview_step = -1
         self._first_step = -1
 
-    def prepared(self, frames: Frames) -> Iterator[Prepared]:
-        """The frames, ready to be sent."""
+    def prepared(self, frames: Frames) -> Generator[Bundle, None, Bundle]:
+        """The frames, ready to be sent; returns the last bundle."""
+        bundle: Bundle = []
+        self._resumed = time.perf_counter()
         try:
-            while True:
-                # Others may have the device while this generator waits to go on.
-                self._resumed = time.perf_counter()
-                frame = next(frames, None)
-                if frame is None:
-                    return
+            for frame in frames:
                 item = self._prepare(frame)
-                self._seconds = self.elapsed()
-                yield item
+                if item is not None:
+                    bundle.append(item)
+                if not isinstance(frame, Result) and self._is_full(item):
+                    self._seconds = self.elapsed()
+                    yield bundle
+                    # Others may have had the device while this generator waited to go on.
+                    bundle, self._resumed = [], time.perf_counter()
+        except Exception:
+            if bundle:  # what was made before it went wrong
+                yield bundle
+            raise
+        else:
+            return bundle
         finally:
             if isinstance(frames, Generator):
                 frames.close()
+
+    def _is_full(self, item: Prepared | None) -> bool:
+        """Whether a bundle whose last item this is has to go."""
+        late = time.perf_counter() - self._resumed >= BUNDLE_SECONDS
+        return late or _bytes(item) >= BUNDLE_BYTES
 
     def elapsed(self) -> float:
         """Seconds of work so far."""
         return self._seconds + time.perf_counter() - self._resumed
 
-    def _prepare(self, frame: Frame) -> Prepared:
+    def _prepare(self, frame: Frame) -> Prepared | None:
         match frame:
             case Progress():
                 return self._progress(frame)
@@ -140,7 +161,7 @@ class Preparation:
             case Result():
                 return self._result(frame)
 
-    def _progress(self, frame: Progress) -> Prepared:
+    def _progress(self, frame: Progress) -> Prepared | None:
         now = time.monotonic()
         if self._first_step < 0:  # work that goes on begins later
             self._first_step = frame.step - 1
@@ -162,7 +183,7 @@ class Preparation:
         )
         return {"progress": progress}
 
-    def _picture(self, frame: Picture) -> Prepared:
+    def _picture(self, frame: Picture) -> Prepared | None:
         if not frame.final and not self._preview_is_due(frame.step):
             return None
         self._pictures += frame.final
@@ -252,6 +273,13 @@ class Preparation:
             outcome=_OUTCOMES[frame.complete],
         )
         return {"result": result}
+
+
+def _bytes(item: Prepared | None) -> int:
+    """Of a tensor or picture; all else is small."""
+    if isinstance(item, Outgoing):
+        return item.data.nbytes
+    return len(item["picture"].data) if item and "picture" in item else 0
 
 
 def duration(seconds: float) -> Duration:

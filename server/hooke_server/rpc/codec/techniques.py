@@ -27,10 +27,10 @@ from hooke_server.techniques.parameters import (
     Parameter,
     ParameterType,
     check_all,
-    message_fields,
     snake,
 )
 from hooke_server.techniques.plans import Item
+from hooke_server.techniques.signatures import message_fields
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.technique import Technique
 from hooke_server.techniques.visualization.objectives import Objective

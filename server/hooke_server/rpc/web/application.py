@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hooke_server.rpc.web.connect import Connect
 from hooke_server.rpc.web.guards import HEALTH_PATH, HostGuard, SecurityHeaders
@@ -41,6 +41,7 @@ class Dispatch:
     def __init__(self, connect: Connect, pages: ASGIApp) -> None:
         self._connect = connect
         self._streams = connect.streams
+        self._patience = connect.patience
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +55,16 @@ class Dispatch:
             app = self._pages
         # Only the server's end cancels what stands here, and that is no failure.
         with contextlib.suppress(asyncio.CancelledError):
-            await app(scope, receive, send)
+            await app(scope, receive, self._timely(send))
+
+    def _timely(self, send: Send) -> Send:
+        """The same, which gives up a reader that stalls; Connect ends a call whose answer fails."""
+
+        async def timely(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
+        return timely
 
 
 def build_application(

@@ -50,9 +50,11 @@ class Connect(ConnectASGIApplication[Sequence[Service]]):
     Attributes
     ----------
     streams : the paths of its methods, and what streams in each.
+    patience : seconds that a part of a response may wait for a reader that takes nothing.
     """
 
     def __init__(self, services: Sequence[Service], calls: Calls, limits: Limits) -> None:
+        self.patience = calls.patience
         self._endpoints_by_path = dict(_endpoints(services, calls))
         super().__init__(
             service=services,
@@ -78,7 +80,9 @@ def _endpoints(services: Sequence[Service], calls: Calls) -> Iterator[tuple[str,
     for service in services:
         for method in service.descriptor.methods:
             path = f"/{service.name}/{method.name}"
-            behaviour = calls.wrap(path, getattr(service.servicer, method.name))
+            behaviour = calls.wrap(
+                path, getattr(service.servicer, method.name), streaming=method.server_streaming
+            )
             yield path, _endpoint(method, behaviour)
 
 

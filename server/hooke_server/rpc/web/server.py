@@ -12,7 +12,6 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from hooke_server.rpc.server import HEALTH_ROOM
 from hooke_server.rpc.web.call import ENDING
 
 TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
@@ -81,10 +80,10 @@ class WebServer:
     Parameters
     ----------
     listener : where.
-    max_calls : how many connections there may be, beside those for health checks.
+    max_connections : how many there may be.
     """
 
-    def __init__(self, app: ASGIApp, listener: Listener, *, max_calls: int) -> None:
+    def __init__(self, app: ASGIApp, listener: Listener, *, max_connections: int) -> None:
         self._listener = listener
         config = uvicorn.Config(
             cast("uvicorn._types.ASGIApplication", app),
@@ -96,7 +95,7 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=max_calls + HEALTH_ROOM,
+            limit_concurrency=max_connections,
         )
         self._server = _Server(config)
 

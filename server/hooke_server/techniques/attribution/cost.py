@@ -13,7 +13,7 @@ from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
-from hooke_server.techniques.attribution.plans import AttributionPlan
+from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
 from hooke_server.techniques.frames import Estimate
 from hooke_server.techniques.visualization.cost import (
     ALLOCATOR,
@@ -25,8 +25,8 @@ from hooke_server.techniques.visualization.cost import (
 )
 from hooke_server.techniques.visualization.requirements import upstream
 
-SCORE_BYTES = 8
-"""Of a number that a target says, where methods keep them all."""
+SCORE_BYTES = 32
+"""For a number that a target says, where methods keep them all: it, and what is made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,33 @@ class Cost:
     rows: int
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What one method of a plan does.
+
+    Attributes
+    ----------
+    answers : for each place the bytes of an answer for one target.
+    rows : for each place the versions of each sample that are asked.
+    scratch : for each place the other bytes.
+    """
+
+    effort: Effort
+    answers: Sequence[int]
+    rows: Sequence[int]
+    scratch: Sequence[int]
+
+    def held(self, columns: int, targets: int) -> int:
+        """Bytes that are held while it runs; `columns` are all samples' targets."""
+        scores = SCORE_BYTES * columns * sum(self.rows) * self.effort.keeps_scores
+        answers = self.effort.copies * targets * max(self.answers, default=0)
+        return answers + scores + sum(self.scratch)
+
+    def sent(self, targets: int) -> int:
+        """Bytes of its tensors."""
+        return targets * sum(self.answers) * (1 + self.effort.errors)
+
+
 def attribution_cost(
     model: Model, plan: AttributionPlan, inputs: Sequence[Tensor], memory: int | None
 ) -> Cost:
@@ -44,55 +71,61 @@ def attribution_cost(
 
     ResourceExhaustedError where not even one row fits the memory.
     """
-    efforts = [each.method.effort(**dict(each.parameters)) for each in plan.methods]
-    batch = len(inputs[0])
-    targets = len(plan.targets) or 1
+    batch, targets = len(inputs[0]), len(plan.targets) or 1
     read = tuple(dict.fromkeys(i for t in plan.targets for i in t.layers(model)))
-    needed = upstream(model, read or (model.output_layer,))
-    area = _area(model, inputs)
-    each = _row_bytes(needed, area, efforts)
-    answers = _answer_bytes(model, plan, inputs)
-    asked = [
-        [effort.rows_at(model.layer(i), _shape(model, i, inputs)) for i in chosen.layers]
-        for chosen, effort in zip(plan.methods, efforts, strict=True)
-    ]
-    held = [
-        effort.copies * targets * max(sizes, default=0)
-        + SCORE_BYTES * batch * targets * sum(rows) * effort.keeps_scores
-        for effort, sizes, rows in zip(efforts, answers, asked, strict=True)
-    ]
-    kept = sum(map(sum, answers))
-    beside = max(held, default=0) + kept * (1 + bool(plan.evidence.measures))
-    if EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures:
-        beside += model.memory_bytes
-    rows = MAX_BATCH
-    if memory is not None:
-        rows = min(rows, int((memory * SHARE - beside) // each))
-        if beside + each > memory:
-            raise ResourceExhaustedError(
-                Reason.MEMORY_BUDGET_EXCEEDED,
-                f"this needs about {beside + each} bytes of memory, more than the {memory} that all"
-                " work together may use; ask for fewer targets, layers or samples at once",
-                memory_bytes=beside + each,
-                budget=memory,
-            )
-    rows = model.fixed_batch or max(1, rows)
-    sent = sum(
-        sum(sizes) * (1 + effort.errors) for sizes, effort in zip(answers, efforts, strict=True)
-    )
+    needed, area = upstream(model, read or (model.output_layer,)), _area(model, inputs)
+    works = [_work(model, each, inputs) for each in plan.methods]
+    row = _row_bytes(needed, area, [work.effort for work in works])
+    beside = max(work.held(batch * targets, targets) for work in works) + _kept(model, plan, works)
+    rows = _rows(model, row, beside, memory)
+    passes = _passes(works, targets) * (1 + plan.evidence.repeats)
     estimate = Estimate(
-        memory_bytes=beside + each * rows,
-        macs=int(
-            batch
-            * macs_of(needed, area)
-            * _passes(asked, efforts, targets)
-            * (1 + plan.evidence.repeats)
-        ),
-        tensor_bytes=targets * sent if plan.tensors else 0,
+        memory_bytes=beside + row * rows,
+        macs=int(batch * macs_of(needed, area) * passes),
+        tensor_bytes=sum(work.sent(targets) for work in works) if plan.tensors else 0,
         layers=plan.layers,
         batch_size=rows,
     )
     return Cost(estimate=estimate, rows=rows)
+
+
+def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
+    effort = plan.method.effort(**dict(plan.parameters))
+    layers = [model.layer(i) for i in plan.layers]
+    batch, area = len(inputs[0]), _area(model, inputs)
+    shapes = [_shape(model, each, inputs) for each in layers]
+    return _Work(
+        effort=effort,
+        answers=[
+            int(each.output.count(batch) * 4 * (area if each.position_axes else 1))
+            for each in layers
+        ],
+        rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
+        scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
+    )
+
+
+def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work]) -> int:
+    """Bytes that are held until the end: places' values, and what evidence needs of its own."""
+    kept = sum(sum(work.answers) for work in works) * (1 + bool(plan.evidence.measures))
+    randomized = EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures
+    return kept + randomized * model.memory_bytes
+
+
+def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:
+    """Rows that share a pass: as many as fit the memory."""
+    rows = MAX_BATCH
+    if memory is not None:
+        rows = min(rows, int((memory * SHARE - beside) // row))
+        if beside + row > memory:
+            raise ResourceExhaustedError(
+                Reason.MEMORY_BUDGET_EXCEEDED,
+                f"this needs about {beside + row} bytes of memory, more than the {memory} that all"
+                " work together may use; ask for fewer targets, layers or samples at once",
+                memory_bytes=beside + row,
+                budget=memory,
+            )
+    return model.fixed_batch or max(1, rows)
 
 
 def _row_bytes(needed: Sequence[Layer], area: float, efforts: Sequence[Effort]) -> int:
@@ -100,31 +133,19 @@ def _row_bytes(needed: Sequence[Layer], area: float, efforts: Sequence[Effort]) 
     return int(ALLOCATOR * held(needed, area)) + 1
 
 
-def _answer_bytes(model: Model, plan: AttributionPlan, inputs: Sequence[Tensor]) -> list[list[int]]:
-    """For each method and place the bytes of an answer for one target."""
-    batch, area = len(inputs[0]), _area(model, inputs)
-    sizes = {
-        layer: model.layer(layer).output.count(batch)
-        * 4
-        * (area if model.layer(layer).position_axes else 1)
-        for layer in plan.layers
-    }
-    return [[int(sizes[layer]) for layer in each.layers] for each in plan.methods]
-
-
-def _shape(model: Model, layer: str, inputs: Sequence[Tensor]) -> list[int]:
+def _shape(model: Model, layer: Layer, inputs: Sequence[Tensor]) -> list[int]:
     """Of a layer's value; of one that is no input as the layer table has it."""
     for spec, value in zip(model.inputs, inputs, strict=True):
-        if spec.name == layer:
+        if spec.name == layer.id:
             return list(value.shape)
-    batch = len(inputs[0])
-    return [extent_at(extent, batch) for extent in model.layer(layer).output.shape]
+    return [extent_at(extent, len(inputs[0])) for extent in layer.output.shape]
 
 
-def _passes(asked: Sequence[Sequence[int]], efforts: Sequence[Effort], targets: int) -> float:
+def _passes(works: Sequence[_Work], targets: int) -> float:
     """Forward passes of a sample, where a way back counts as one for each target."""
     total, shared = 1.0, False
-    for rows, effort in zip(asked, efforts, strict=True):
+    for work in works:
+        effort, rows = work.effort, work.rows
         once = effort.shared and shared
         shared = shared or effort.shared
         count = 0 if once else rows[0] if effort.shared else sum(rows)

@@ -136,14 +136,36 @@ def division(features: Division | None, layer: Layer) -> Division:
 
 
 def effort(
-    features: Division | None, baselines: Sequence[Any], rows: Callable[[int], int], **facts: Any
+    features: Division | None,
+    baselines: Sequence[Any],
+    rows: Callable[[int], int],
+    *,
+    held: Callable[[int], int] = lambda _: 0,
+    errors: bool = True,
 ) -> Effort:
-    """What a method does that asks `rows` coalitions of so many features."""
+    """What a method does that asks `rows` coalitions of so many features, and holds them.
 
-    def at(layer: Layer, shape: Sequence[int]) -> int:
-        return rows(division(features, layer).count(layer, shape)) * max(1, len(baselines))
+    Parameters
+    ----------
+    held : numbers of 8 bytes.
+    """
 
-    return Effort(rows=at, gradients=False, keeps_scores=True, **facts)
+    def count(layer: Layer, shape: Sequence[int]) -> int:
+        return division(features, layer).count(layer, shape)
+
+    return Effort(
+        rows=lambda *place: rows(count(*place)) * max(1, len(baselines)),
+        scratch=lambda *place: 8 * held(count(*place)),
+        gradients=False,
+        keeps_scores=True,
+        errors=errors,
+    )
+
+
+def count_of(features: Division | None, layer: Layer) -> int:
+    """How many features a layer has, as the layer table has it."""
+    shape = [extent_at(extent, 1) for extent in layer.output.shape]
+    return division(features, layer).count(layer, shape)
 
 
 def undivided(model: Model, layer: Layer, *, features: Division | None, **_: Any) -> str:
@@ -153,10 +175,9 @@ def undivided(model: Model, layer: Layer, *, features: Division | None, **_: Any
 
 def too_many(model: Model, layer: Layer, *, features: Division | None, **_: Any) -> str:
     """The same, for methods that weigh all features against each other."""
-    chosen = division(features, layer)
-    if reason := chosen.obstacle(layer):
+    if reason := division(features, layer).obstacle(layer):
         return reason
-    count = chosen.count(layer, [extent_at(extent, 1) for extent in layer.output.shape])
+    count = count_of(features, layer)
     if count > MAX_FEATURES:
         return f"it has {count} features, more than {MAX_FEATURES}; divide it more coarsely"
     return ""

@@ -44,6 +44,7 @@ class Effort:
     shared : whether one such pass serves all places and methods that share it.
     errors : whether standard errors are sent beside the values.
     keeps_scores : whether all rows' targets are held until the end.
+    scratch : other bytes that it holds at a place, from its layer and its value's shape.
     copies : of an answer, held at once: the sum, what is added to it, what is sent.
     """
 
@@ -52,6 +53,7 @@ class Effort:
     shared: bool = False
     errors: bool = False
     keeps_scores: bool = False
+    scratch: Callable[[Layer, Sequence[int]], int] = lambda *_: 0
     copies: int = 4
 
     def rows_at(self, layer: Layer, shape: Sequence[int]) -> int:

@@ -23,6 +23,7 @@ from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import Baseline, ZeroBaseline
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.frames import Array, Picture, Progress
+from hooke_server.techniques.tables import Finding, Rows, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class Answer:
         return self.values.ndim == self.place.value.ndim
 
 
-Answers = Iterator[Progress | Answer | Array | Picture]
+Answers = Iterator[Progress | Answer | Array | Picture | Table | Rows | Finding]
 """What a method yields."""
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from hooke_server.errors import FailedPreconditionError, Reason
-from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Tile
+from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result, Tile
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, technique
@@ -104,9 +104,8 @@ def comparison(
         yield draw(pair, (place, other), table, finished.subject.item)
         axes = ("picture", "unit")
         yield Array(name="responses", value=table, axes=axes, item=finished.subject.item)
-    result = runs[0].result()
     complete = all(run.complete for run in runs)
-    yield type(result)(metrics={"steps": ascent.steps}, complete=complete)
+    yield Result(metrics={"steps": min(run.steps for run in runs)}, complete=complete)
 
 
 def responses(view: View, sites: Sequence[Site], pictures: Sequence[Tensor]) -> Tensor:

@@ -111,6 +111,7 @@ class Optimization:
             else (ascent.precision is Precision.BFLOAT16)
         )
         self._objectives: list[float] = []
+        self._steps: list[int] = []
         self.complete = True
 
     def __iter__(self) -> Iterator[Progress | Picture | Finished]:
@@ -132,8 +133,13 @@ class Optimization:
         reached = self._objectives
         if reached:
             metrics = {"objective": sum(reached) / len(reached), **metrics}
-        metrics = {"steps": self._ascent.steps, **metrics}
+        metrics = {"steps": self.steps, **metrics}
         return Result(metrics=metrics, complete=self.complete)
+
+    @property
+    def steps(self) -> int:
+        """Steps that every finished picture has climbed; 0 where there is none."""
+        return min(self._steps, default=0)
 
     def _climb(
         self, number: int, batch: Sequence[Subject]
@@ -222,6 +228,7 @@ class Optimization:
             pictures = image.render(*at.tensors)
             reached = sight(pictures).tolist()
         self._objectives += reached
+        self._steps.append(at.step)
         yield from self._each(batch, pictures, reached, at.step)
 
     def _each(

@@ -23,8 +23,13 @@ SMOOTH = {1: "linear", 2: "bilinear", 3: "trilinear"}
 """How a mask is enlarged, by its axes."""
 
 
-def _effort(*, masks: int, baselines: Sequence[Any], **_: Any) -> Effort:
-    return Effort(rows=masks * max(1, len(baselines)), gradients=False, errors=True, copies=10)
+def _effort(*, masks: int, cells: int, baselines: Sequence[Any], **_: Any) -> Effort:
+    def coarse(layer: Layer, shape: Sequence[int]) -> int:
+        """Bytes of all masks before they are made smooth."""
+        return 6 * masks * math.prod(min(cells, shape[axis]) for axis in layer.position_axes)
+
+    rows = masks * max(1, len(baselines))
+    return Effort(rows=rows, gradients=False, errors=True, scratch=coarse, copies=10)
 
 
 def _misfit(model: Model, layer: Layer, **_: Any) -> str:
@@ -86,17 +91,17 @@ class Masks:
         counts = [min(cells, extent) for extent in extents]
         self._cell = [math.ceil(n / count) for n, count in zip(extents, counts, strict=True)]
         self._large = [(n + 1) * size for n, size in zip(counts, self._cell, strict=True)]
-        self._coarse = torch.rand(count, *counts, generator=generator) < probability
-        self._shifts = torch.stack(
+        self.coarse = torch.rand(count, *counts, generator=generator) < probability
+        self.shifts = torch.stack(
             [torch.randint(size, (count,), generator=generator) for size in self._cell], 1
         ).tolist()
 
     def smooth(self, begin: int, count: int) -> Tensor:
         """Some of the masks, [masks, *extents] in 0..1."""
-        coarse = self._coarse[begin : begin + count, None].float()
+        coarse = self.coarse[begin : begin + count, None].float()
         mode = SMOOTH[len(self._extents)]
         large = F.interpolate(coarse, self._large, mode=mode, align_corners=False)[:, 0]
-        shifts = self._shifts[begin : begin + count]
+        shifts = self.shifts[begin : begin + count]
         return torch.stack([self._cut(*each) for each in zip(large, shifts, strict=True)])
 
     def _cut(self, mask: Tensor, shift: Sequence[int]) -> Tensor:

@@ -3,20 +3,31 @@
     minimise  sum_i w_i (y_i - z_i . c)^2 + r |c|^2
     c = G^-1 Z^T W y,   G = Z^T W Z + r
 
-The standard errors are those of the sandwich (White 1980), which hold for whatever the model's
-residuals are: Var(c) = G^-1 (sum_i u_i u_i^T) G^-1 with u_i = w_i z_i (y_i - z_i . c).
+The standard errors are those of the sandwich, which hold for whatever the model's residuals are
+(White 1980; HC2, MacKinnon, White 1985):
+
+    Var(c) = G^-1 (sum_i u_i u_i^T) G^-1
+    u_i = w_i z_i (y_i - z_i . c) / sqrt(1 - w_i z_i G^-1 z_i)
 """
 
 from __future__ import annotations
 
 from math import comb
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from hooke_server.models.layer import Layer
+from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import Baselines
-from hooke_server.techniques.attribution.features import Features, effort, too_many
+from hooke_server.techniques.attribution.features import (
+    Division,
+    Features,
+    count_of,
+    effort,
+    too_many,
+)
 from hooke_server.techniques.attribution.method import method
 from hooke_server.techniques.attribution.perturbing import Estimated, by_design
 from hooke_server.techniques.attribution.question import Answers, Question
@@ -41,17 +52,33 @@ def fitted(
     inverse = torch.linalg.pinv(gram, hermitian=True)
     found = inverse @ (weighed.T @ answers)
     residuals = answers - points @ found
-    groups = len(points) // together
-    spare = groups / max(1, groups - count)  # residuals are smaller than the errors they are of
+    leverage = _summed((weighed @ inverse * points).sum(1, keepdim=True), together)
+    spare = (1 - leverage).clamp(min=1e-6).sqrt()
     errors = [
-        (_summed(weighed * each[:, None], together) @ inverse).square().sum(0).mul(spare).sqrt()
+        (_summed(weighed * each[:, None], together) / spare @ inverse).square().sum(0).sqrt()
         for each in residuals.T
     ]
     return Estimated(found, torch.stack(errors, 1))
 
 
+def _held(features: int, samples: int) -> int:
+    """Numbers that a regression holds: points, weighed ones, products, and square matrices."""
+    return 6 * features * samples + 4 * features**2
+
+
 def _summed(rows: Tensor, together: int) -> Tensor:
     return rows.reshape(len(rows) // together, together, rows.shape[1]).sum(1)
+
+
+def _misfit(
+    model: Model, layer: Layer, *, samples: int, features: Division | None, **_: Any
+) -> str:
+    if reason := too_many(model, layer, features=features):
+        return reason
+    count = count_of(features, layer)
+    if _asked(count, samples) < min(2 * count, 2**count - 2):
+        return f"{samples} samples leave {count} features open; draw at least {2 * count}"
+    return ""
 
 
 @method(
@@ -59,10 +86,10 @@ def _summed(rows: Tensor, together: int) -> Tensor:
     source="Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, "
     "https://arxiv.org/abs/1705.07874; in pairs: Covert, Lee: Improving KernelSHAP, AISTATS 2021",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda n: _asked(n, samples) + 2, errors=True
+        features, baselines, lambda n: _asked(n, samples) + 2, held=lambda n: _held(n, samples)
     ),
     gradients=False,
-    misfit=too_many,
+    misfit=_misfit,
 )
 def kernel_shap(
     question: Question,
@@ -135,7 +162,7 @@ class _KernelShap:
     source='Ribeiro, Singh, Guestrin: "Why Should I Trust You?", KDD 2016, '
     "https://arxiv.org/abs/1602.04938",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda _: samples, errors=True
+        features, baselines, lambda _: samples, held=lambda n: _held(n, samples)
     ),
     gradients=False,
     misfit=too_many,

@@ -155,7 +155,9 @@ class _Slide:
     title="Feature ablation",
     source="as in Captum, https://captum.ai/api/feature_ablation.html; Merrick: Randomized "
     "Ablation Feature Importance, 2019, https://arxiv.org/abs/1910.00174",
-    effort=lambda *, features, baselines, **_: effort(features, baselines, lambda n: n + 1),
+    effort=lambda *, features, baselines, **_: effort(
+        features, baselines, lambda n: n + 1, errors=False
+    ),
     gradients=False,
     misfit=undivided,
 )

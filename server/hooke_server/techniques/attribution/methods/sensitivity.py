@@ -29,7 +29,7 @@ class SobolOrder(StrEnum):
     "Black-box Explanations with Sobol-based Sensitivity Analysis, NeurIPS 2021, "
     "https://arxiv.org/abs/2111.04138; Jansen: Analysis of variance designs, 1999",
     effort=lambda *, designs, features, baselines, **_: effort(
-        features, baselines, lambda n: designs * (n + 2), errors=True
+        features, baselines, lambda n: designs * (n + 2), held=lambda n: 6 * designs * n
     ),
     gradients=False,
     misfit=too_many,
@@ -66,8 +66,11 @@ class _Sobol:
         self, features: int, designs: int, order: SobolOrder, generator: torch.Generator
     ) -> None:
         seed = int(torch.randint(2**31, (), generator=generator))
-        engine = torch.quasirandom.SobolEngine(2 * features, scramble=True, seed=seed)
-        self._a, self._b = engine.draw(designs, dtype=torch.float64).split(features, 1)
+        engine = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
+            2 * features, scramble=True, seed=seed
+        )
+        points = engine.draw(designs, dtype=torch.float64)
+        self._a, self._b = points[:, :features], points[:, features:]
         self._order = order
         self._each = features + 2
         self.count, self.least = designs * self._each, 2 * self._each
@@ -81,7 +84,7 @@ class _Sobol:
     def estimate(self, scores: Tensor) -> Estimated:
         """The indices of whole designs, [features, columns]."""
         designs = len(scores) // self._each
-        said = scores[: designs * self._each].unflatten(0, (designs, self._each))
+        said = scores[: designs * self._each].reshape(designs, self._each, -1)
         a, b, mixed = said[:, :1], said[:, 1:2], said[:, 2:]
         total = self._order is SobolOrder.TOTAL
         parts = ((a if total else b) - mixed).square() / 2
@@ -101,7 +104,7 @@ class _Sobol:
     source="Novello, Fel, Vigouroux: Making Sense of Dependence: Efficient Black-box "
     "Explanations Using Dependence Measure, NeurIPS 2022, https://arxiv.org/abs/2206.06219",
     effort=lambda *, samples, features, baselines, **_: effort(
-        features, baselines, lambda _: samples, errors=True
+        features, baselines, lambda _: samples, held=lambda n: 6 * samples * (samples + n)
     ),
     gradients=False,
     misfit=too_many,
@@ -129,8 +132,9 @@ class _Hsic:
         HSIC = tr(K H L H) / n^2,  H = 1 - 1/n
         K_jk = 1/2 - (z_j - z_k)^2,  L_jk = exp(-(y_j - y_k)^2 / 2 s^2)
 
-    s is the median of |y_j - y_k|. Centred, K is 2 z z^T of the centred z. The standard error is
-    that of the mean of 2 (K L)_jj / n, the criterion's first-order expansion.
+    s is the median of |y_j - y_k|. Centred, K is 2 z z^T of the centred z. With g = K L number by
+    number and h_j the mean of row j, the variance is 4 Var(E h) / n + 2 Var(g) / n^2 (Hoeffding);
+    that of the h at hand is larger than that of their expectations by Var(g) / n.
     """
 
     def __init__(
@@ -148,8 +152,17 @@ class _Hsic:
         count = len(scores)
         there = self._keep[:count].double()
         there = there - there.mean(0)
-        parts = torch.stack([there * (_alike(each) @ there) for each in scores.T], 2) * 2 / count
-        return Estimated(parts.mean(0), 2 * parts.std(0) / count**0.5)
+        found = [self._of_column(there, _alike(each)) for each in scores.T]
+        values, errors = (torch.stack(each, 1) for each in zip(*found, strict=True))
+        return Estimated(values, errors)
+
+    def _of_column(self, there: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+        count, squares = len(there), there.square()
+        parts = 2 * there * (alike @ there) / count
+        value = parts.mean(0)
+        second = 4 * (squares * (alike.square() @ squares)).sum(0) / count**2 - value.square()
+        errors = (4 * parts.var(0) / count - 2 * second / count**2).clamp(min=0).sqrt()
+        return value, errors
 
 
 def _alike(values: Tensor) -> Tensor:

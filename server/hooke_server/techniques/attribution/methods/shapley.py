@@ -26,7 +26,7 @@ from hooke_server.techniques.parameters import Range
         features,
         baselines,
         lambda n: 2**n if _few(n, permutations) else permutations * n + 1,
-        errors=True,
+        held=lambda n: 3 * n * (2**n if _few(n, permutations) else permutations),
     ),
     gradients=False,
     misfit=too_many,
@@ -77,7 +77,7 @@ class _Orders:
         """The mean over whole orders of what each feature brought."""
         features = self._orders.shape[1]
         orders = (len(scores) - 1) // features
-        after = scores[1 : orders * features + 1].unflatten(0, (orders, features))
+        after = scores[1 : orders * features + 1].reshape(orders, features, -1)
         before = torch.cat([scores[0].expand(orders, 1, -1), after[:, :-1]], 1)
         ranks = self._ranks[:orders, :, None].expand_as(after)
         brought = (after - before).gather(1, ranks)
