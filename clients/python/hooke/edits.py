@@ -23,7 +23,7 @@ from hooke.frames import Tensor
 from hooke.inputs import MESSAGE_BYTES, Inputs, inline, prepare
 from hooke.messages import number
 from hooke.places import Location, location_message
-from hooke.tensors import whole
+from hooke.tensors import fill as fill_tensor
 from hooke.v1 import edit_pb2 as pb
 from hooke.v1 import location_pb2
 
@@ -130,7 +130,7 @@ class Replace(Edit):
             raise ValueError("a replacement has inputs or a value")
         if self.value is not None:
             array = self.value.value if isinstance(self.value, Tensor) else self.value
-            message.replacement.value.CopyFrom(whole(np.asarray(array)))
+            fill_tensor(message.replacement.value, np.asarray(array))
         else:
             message.replacement.inputs.inputs.extend(inline(prepare(self.inputs)))
 
