@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -86,8 +87,8 @@ STOPS = [
 ]
 
 
-def main() -> None:
-    """All stops."""
+def main(names: Sequence[str]) -> None:
+    """The named stops, all by default."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise SystemExit("the tour needs a browser: apt-get install chromium")
@@ -95,7 +96,7 @@ def main() -> None:
     with serving("localhost:0"), sync_playwright() as playwright:
         home = re.findall(r"http://\S+", LOG.read_text())[0].rstrip("/")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        for stop in STOPS:
+        for stop in [each for each in STOPS if each.name in names or not names]:
             file = OUTPUT / f"{stop.name}.jpg"
             file.write_bytes(jpeg(look(browser, home, stop)))
             console.print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
@@ -130,4 +131,4 @@ def jpeg(png: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -8,7 +8,11 @@
 
 import type { DescField, DescMessage, JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
-import { ParameterType, type TechniqueParameter } from "../gen/hooke/v1/technique_service_pb";
+import {
+  ParameterType,
+  type Technique,
+  type TechniqueParameter,
+} from "../gen/hooke/v1/technique_service_pb";
 import { photograph } from "../pictures/photographs";
 import { placeOf, resourceName } from "../server/names";
 
@@ -35,6 +39,13 @@ export async function messageJson(
 /** Whether a parameter, or a part of it, has a value. */
 export function isSet(values: URLSearchParams, path: string): boolean {
   return [...values.keys()].some((each) => each === path || each.startsWith(`${path}.`));
+}
+
+/** Whether everything that has no default has a value. */
+export function isReady({ parameters }: Technique, values: URLSearchParams): boolean {
+  return parameters.every(
+    ({ name, defaultValue }) => defaultValue !== undefined || isSet(values, name),
+  );
 }
 
 async function valueJson(

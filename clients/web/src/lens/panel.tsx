@@ -7,6 +7,7 @@ import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
 import { TechniqueForm } from "./form";
+import { isReady } from "./message";
 import { LensRun } from "./run";
 
 /** A list of lenses, the form of the chosen one, and what it shows. */
@@ -63,9 +64,7 @@ const lensHref = (lens: string): string => withOnly(["tab", "photo"], { lens });
 
 /** The form beside what it makes. It runs once the form was sent, or nothing is required. */
 function ChosenLens({ technique, place }: { technique: Technique; place: Place }) {
-  const ready = technique.parameters.every(
-    ({ name, defaultValue }) => defaultValue !== undefined || query.value.has(name),
-  );
+  const ready = isReady(technique, query.value);
   return (
     <div class="lens">
       <header>

@@ -7,7 +7,9 @@ import { editsOf } from "../edits/notation";
 import { type Layer, LayerKind } from "../gen/hooke/v1/model_service_pb";
 import { type Technique, TechniqueKind } from "../gen/hooke/v1/technique_service_pb";
 import { TechniqueForm } from "../lens/form";
+import { isReady } from "../lens/message";
 import { attributionRequest } from "../lens/request";
+import { FindingView, TableView } from "../lens/tables";
 import { FailureCard, Waiting, WorkStatus } from "../parts/status";
 import { MapFigure } from "../pictures/map_figure";
 import type { Seen } from "../pictures/reading";
@@ -15,6 +17,7 @@ import { summedMap } from "../pictures/sums";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
+import type { Observation } from "../work/observation";
 import { useWork } from "../work/work";
 
 /** Methods that are quick and easily read come first. */
@@ -70,8 +73,9 @@ function Explained(props: ExplainedProps) {
   const server = useServer();
   const round = useSignal(0);
   const places = useMemo(() => props.layers.filter(hasPlaces), [props.layers]);
-  const at = query.value.get("at") ?? usualLayer(places)?.id;
+  const at = query.value.get("at") ?? undefined;
   const values = query.value;
+  const ready = isReady(method, values);
   const call = async (signal: AbortSignal) => {
     const request = await attributionRequest(
       method,
@@ -80,7 +84,10 @@ function Explained(props: ExplainedProps) {
     );
     return server.attribution.attribute(request, { signal });
   };
-  const work = useWork(call, `${method.name} ${pathOf(target)} ${values} ${at} ${round.value}`);
+  const work = useWork(
+    ready ? call : undefined,
+    `${method.name} ${pathOf(target)} ${values} ${at} ${round.value}`,
+  );
   const tensor = work?.observation.value.tensors.find(({ name }) => name === method.name);
   const map = useMemo(() => summedMap(tensor), [tensor]);
   return (
@@ -93,12 +100,28 @@ function Explained(props: ExplainedProps) {
           <span class="for">speaks for it</span> <span class="against">against</span>
         </p>
         {work && <WorkStatus work={work} again={() => round.value++} what={method.title} />}
-        <details class="settings">
-          <summary>Change how it is made</summary>
+        {work && <Told observation={work.observation.value} />}
+        <details class="settings" open={!ready}>
+          <summary>{ready ? "Change how it is made" : "Choose what it needs, then look"}</summary>
           <TechniqueForm technique={method} />
         </details>
       </div>
     </div>
+  );
+}
+
+/** What it tells in words and numbers, beside its map. */
+function Told({ observation }: { observation: Observation }) {
+  const tables = observation.tables.filter(({ name }) => name !== "targets");
+  return (
+    <>
+      {observation.findings.map((finding) => (
+        <FindingView key={finding.text} finding={finding} />
+      ))}
+      {tables.map((table) => (
+        <TableView key={`${table.name} ${table.item}`} table={table} />
+      ))}
+    </>
   );
 }
 
@@ -121,6 +144,7 @@ function Choices(props: ExplainedProps & { at: string | undefined; places: reado
       <label class="stacked">
         At
         <select onChange={(event) => chooseLayer(event.currentTarget.value)}>
+          <option value="">where the method looks by itself</option>
           {places.map(({ id, kind }) => (
             <option key={id} value={id} selected={id === at}>
               {kind === LayerKind.INPUT ? "the picture itself" : id}
@@ -138,11 +162,4 @@ function hasPlaces({ output, kind, macs }: Layer): boolean {
   const map =
     output?.shape.length === 4 && Number(rows?.size ?? 0) * Number(columns?.size ?? 0) > 1;
   return map && (kind === LayerKind.INPUT || macs > 0n);
-}
-
-/** The last module that still has places enough to point with. */
-function usualLayer(layers: readonly Layer[]): Layer | undefined {
-  const rows = ({ output }: Layer) => Number(output?.shape[2]?.size ?? 0);
-  const modules = layers.filter(({ kind }) => kind === LayerKind.BLOCK);
-  return modules.findLast((each) => rows(each) >= 12) ?? layers.at(-1);
 }
