@@ -132,7 +132,7 @@ def test_a_picture_and_why(visit):
     assert "cat" in " ".join(classes.all_inner_texts()[:2])
     explained = page.get_by_role("region", name="Attribution")
     expect(explained.get_by_text("done in")).to_be_visible()
-    explained.get_by_label("Method").select_option(label="Saliency")
+    explained.get_by_role("combobox", name="Method").select_option(label="Saliency")
     expect(page).to_have_url(re.compile("method=saliency"))
     expect(explained.get_by_text("done in")).to_be_visible()
     page.get_by_role("link", name=re.compile("lynx")).first.click()
