@@ -15,9 +15,10 @@ from hooke.v1 import (
 from hooke_server.rpc.codec.techniques import real_oneof
 from hooke_server.techniques.attribution.drawing import Drawing
 from hooke_server.techniques.attribution.evidence import Evidence
-from hooke_server.techniques.parameters import ParameterType, message_fields
+from hooke_server.techniques.parameters import ParameterType
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.sheets import SpriteSheet
+from hooke_server.techniques.signatures import message_fields
 from hooke_server.techniques.technique import TechniqueKind, all_techniques
 
 REQUEST = visualization_service_pb2.VisualizeRequest.DESCRIPTOR
