@@ -194,12 +194,23 @@ def test_networks_without_it_are_refused(residual, pictures):
 
 
 def test_windows_are_refused():
+    swin = timm.create_model(
+        "swin_tiny_patch4_window7_224", pretrained=False, img_size=56, depths=(2,), num_heads=(2,),
+        embed_dim=8, num_classes=5,
+    )  # fmt: skip
+    model = model_of(swin, 3, 56, 56)
+    with pytest.raises(FailedPreconditionError, match="windows"):
+        frames(model, torch.zeros(1, 3, 56, 56), "attention_rollout", [unit(model, 3)])
+
+
+def test_attention_inside_an_operation_of_its_own_is_refused():
+    """torchvision's windows are one operation, without a softmax that could be seen."""
     swin = torchvision.models.SwinTransformer(
         patch_size=[2, 2], embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=[4, 4],
         num_classes=5,
     )  # fmt: skip
     model = model_of(swin, 3, 32, 32)
-    with pytest.raises(FailedPreconditionError, match="windows"):
+    with pytest.raises(FailedPreconditionError, match="no self-attention that Hooke can look"):
         frames(model, torch.zeros(1, 3, 32, 32), "attention_rollout", [unit(model, 3)])
 
 
