@@ -19,6 +19,7 @@ NAMES = [
     "requests",
     "startup",
     "visualization",
+    "attribution",
     "perturbation",
     "page",
 ]
