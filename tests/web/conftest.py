@@ -35,9 +35,13 @@ def _needed(there, what):
         pytest.skip(what)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser that asks nobody but our server."""
+    """A browser that asks nobody but our server.
+
+    For a module and not longer: Playwright keeps an event loop running, beside which no
+    asynchronous test of another folder could run its own.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     _needed(path, "the page is tested in Chromium: apt-get install chromium")
     _needed(BUILT.exists(), "the page was not built: make page")
