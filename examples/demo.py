@@ -50,8 +50,11 @@ def main() -> None:
     told = f"""\
 The pictures stand in {OUTPUT}/: feature maps of {photograph.name}, and what a unit looks for.
 
-How to go on, in two terminals:
+How to go on: start a server
     .venv/bin/hooke serve --demo --model resnet=torchvision:resnet18
+and open its page, which shows all of this and more, live:
+    http://localhost:8080
+or ask it from another terminal:
     .venv/bin/hooke models
     .venv/bin/hooke layers demo --kind block
     .venv/bin/hooke activations demo {photograph} --layer 'blocks.*' --reduce mean
@@ -64,11 +67,11 @@ and in Python:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(web_address: str = "off") -> Iterator[str]:
     """The address of a server of our own, on a free port, until the block ends."""
     OUTPUT.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "hooke_server", "--demo", "--address", "localhost:0"]
-    command += ["--web-address", "off"]
+    command += ["--web-address", web_address]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     with (
         LOG.open("w") as log,

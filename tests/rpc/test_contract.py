@@ -32,6 +32,7 @@ SCALARS = {
     ParameterType.INTEGER: {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64},
     ParameterType.NUMBER: {FieldDescriptor.CPPTYPE_DOUBLE},
     ParameterType.BOOLEAN: {FieldDescriptor.CPPTYPE_BOOL},
+    ParameterType.TEXT: {FieldDescriptor.CPPTYPE_STRING},
 }
 MESSAGES = {ParameterType.LOCATION: "Location", ParameterType.IMAGE: "EncodedImage"}
 

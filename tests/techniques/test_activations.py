@@ -182,6 +182,12 @@ def test_feature_maps_are_a_picture_of_each_sample(tiny):
     scale = float(value[order].abs().max())
     colour = diverging(value[order[0], 0, 0].numpy(), scale)
     assert pictures[0].pixels[1, 1].tolist() == colour.tolist()
+    # The index tells where each unit's map begins.
+    assert [tile.site.unit for tile in pictures[0].tiles] == order
+    for tile in pictures[0].tiles:
+        first = diverging(value[tile.site.unit, 0, 0].numpy(), scale)
+        assert pictures[0].pixels[tile.y, tile.x].tolist() == first.tolist()
+        assert (tile.width, tile.height) == (16, 16)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ copies nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from hooke_server.models.layer import Layer
-from hooke_server.techniques.frames import Array, Frame, Frames, Picture, Result
+from hooke_server.techniques.frames import Array, Frame, Frames, Picture, Result, Tile
 from hooke_server.techniques.picking import Picked, pick
-from hooke_server.techniques.pictures import feature_map_grid
+from hooke_server.techniques.pictures import feature_map_grid, grid_layout
 from hooke_server.techniques.readouts import FeatureMapForm, Readout, ReadPlan, TensorForm
 from hooke_server.techniques.reductions import reduce
 from hooke_server.techniques.targets import Site
@@ -78,7 +78,8 @@ def _draw(
         shown = sample[order]
         finite = shown[shown.isfinite()]
         scale = float(finite.abs().max()) if len(finite) else 0.0
-        units = ", ".join(str(picked.units[int(rank)]) for rank in order)
+        units = [int(picked.units[int(rank)]) for rank in order]
+        named = ", ".join(map(str, units))
         yield Picture(
             name="feature_maps",
             pixels=feature_map_grid(shown.numpy(), form.tile_size, scale),
@@ -86,5 +87,28 @@ def _draw(
             item=readout.item,
             sample=index,
             format=form.format,
-            caption=f"{layer.id}, units {units}: red {scale:.3g}, white 0, blue {-scale:.3g}",
+            caption=f"{layer.id}, units {named}: red {scale:.3g}, white 0, blue {-scale:.3g}",
+            tiles=_index(layer, readout, units, shown, form),
         )
+
+
+def _index(
+    layer: Layer, readout: Readout, units: Sequence[int], maps: Tensor, form: FeatureMapForm
+) -> tuple[Tile, ...]:
+    """Where in the picture which unit's map is; its caption is its largest value."""
+    layout = grid_layout(len(maps), maps.shape[1], maps.shape[2], form.tile_size)
+    width, height = layout.tile
+    return tuple(
+        Tile(
+            x=left,
+            y=top,
+            width=width,
+            height=height,
+            site=Site(layer=layer.id, unit=unit),
+            item=readout.item,
+            caption=f"{float(values.max()):.3g}",
+        )
+        for unit, values, (left, top) in zip(
+            units, maps, map(layout.corner, range(len(maps))), strict=True
+        )
+    )

@@ -48,12 +48,14 @@ class ParameterType(enum.StrEnum):
     ONE_OF = "one_of"
     LOCATION = "location"
     IMAGE = "image"
+    TEXT = "text"
 
 
 SIMPLE: dict[type, ParameterType] = {
     int: ParameterType.INTEGER,
     float: ParameterType.NUMBER,
     bool: ParameterType.BOOLEAN,
+    str: ParameterType.TEXT,
     Site: ParameterType.LOCATION,
     Photograph: ParameterType.IMAGE,
 }
@@ -190,6 +192,7 @@ WORDS = {
     ParameterType.INTEGER: "a whole number",
     ParameterType.NUMBER: "a number",
     ParameterType.BOOLEAN: "true or false",
+    ParameterType.TEXT: "a text",
 }
 
 

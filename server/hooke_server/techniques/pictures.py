@@ -55,6 +55,12 @@ class GridLayout:
     width: int
     height: int
 
+    def corner(self, index: int) -> tuple[int, int]:
+        """Left and upper edge of a tile."""
+        row, column = divmod(index, self.columns)
+        across, down = self.tile
+        return self.gap + column * (across + self.gap), self.gap + row * (down + self.gap)
+
 
 def grid_layout(count: int, height: int, width: int, tile_size: int) -> GridLayout:
     """`count` tiles of maps [height, width], as near to a square as can be."""
@@ -84,7 +90,6 @@ def feature_map_grid(maps: np.ndarray[Any, Any], tile_size: int, scale: float) -
     # Map by map, because colours take much more memory than values.
     for index, values in enumerate(maps):
         tile = Image.fromarray(diverging(values, scale)).resize(layout.tile, resample)
-        top = layout.gap + index // layout.columns * (layout.tile[1] + layout.gap)
-        left = layout.gap + index % layout.columns * (layout.tile[0] + layout.gap)
+        left, top = layout.corner(index)
         grid[top : top + layout.tile[1], left : left + layout.tile[0]] = np.asarray(tile)
     return grid

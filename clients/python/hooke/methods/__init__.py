@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hooke.methods import backpropagation, causal_tracing, class_activation, gradients, perturbation
+from hooke.methods import (
+    attention,
+    backpropagation,
+    causal_tracing,
+    class_activation,
+    concepts,
+    gradients,
+    perturbation,
+)
+from hooke.methods.attention import AttentionMethod, AttentionRollout, GradientAttention
 from hooke.methods.backpropagation import (
     BackpropagationMethod,
     Deconvolution,
@@ -37,6 +46,7 @@ from hooke.methods.class_activation import (
     LayerCam,
     ScoreCam,
 )
+from hooke.methods.concepts import Concept, ConceptMethod, Craft, Tcav
 from hooke.methods.gradients import (
     Conductance,
     GradientMethod,
@@ -71,6 +81,8 @@ Method = (
     | BackpropagationMethod
     | ClassActivationMethod
     | PerturbationMethod
+    | AttentionMethod
+    | ConceptMethod
     | CausalTracing
 )
 """A method with its parameters; any class of the modules here."""
@@ -81,6 +93,8 @@ _FAMILIES: tuple[ModuleType, ...] = (
     causal_tracing,
     class_activation,
     perturbation,
+    attention,
+    concepts,
 )
 
 _KNOWN: dict[str, type[Method]] = {
@@ -97,10 +111,13 @@ METHODS: dict[str, type[Method]] = {
 __all__ = [
     "METHODS",
     "AblationCam",
+    "AttentionRollout",
     "BlurBaseline",
     "CausalTracing",
+    "Concept",
     "Conductance",
     "ConstantBaseline",
+    "Craft",
     "Deconvolution",
     "DeepLift",
     "EigenCam",
@@ -109,6 +126,7 @@ __all__ = [
     "Features",
     "GradCam",
     "GradCamPlusPlus",
+    "GradientAttention",
     "GradientShap",
     "GridFeatures",
     "GuidedBackpropagation",
@@ -134,6 +152,7 @@ __all__ = [
     "SmoothGrad",
     "Sobol",
     "SuperpixelFeatures",
+    "Tcav",
     "UnitFeatures",
     "ZeroBaseline",
 ]

@@ -46,18 +46,20 @@ class _Work:
     answers : for each place the bytes of an answer for one target.
     rows : for each place the versions of each sample that are asked.
     scratch : for each place the other bytes.
+    beside : bytes of what is held of other layers.
     """
 
     effort: Effort
     answers: Sequence[int]
     rows: Sequence[int]
     scratch: Sequence[int]
+    beside: int
 
     def held(self, columns: int, targets: int) -> int:
         """Bytes that are held while it runs; `columns` are all samples' targets."""
         scores = SCORE_BYTES * columns * sum(self.rows) * self.effort.keeps_scores
         answers = self.effort.copies * targets * max(self.answers, default=0)
-        return answers + scores + sum(self.scratch)
+        return answers + scores + sum(self.scratch) + self.beside
 
     def sent(self, targets: int) -> int:
         """Bytes of its tensors."""
@@ -74,7 +76,7 @@ def attribution_cost(
     batch, targets = len(inputs[0]), len(plan.targets) or 1
     read = tuple(dict.fromkeys(i for t in plan.targets for i in t.layers(model)))
     needed, area = upstream(model, read or (model.output_layer,)), _area(model, inputs)
-    works = [_work(model, each, inputs) for each in plan.methods]
+    works = [_work(model, each, inputs, targets) for each in plan.methods]
     row = _row_bytes(needed, area, [work.effort for work in works])
     beside = max(work.held(batch * targets, targets) for work in works) + _kept(model, plan, works)
     rows = _rows(model, row, beside, memory)
@@ -89,7 +91,7 @@ def attribution_cost(
     return Cost(estimate=estimate, rows=rows)
 
 
-def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
+def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor], targets: int) -> _Work:
     effort = plan.method.effort(**dict(plan.parameters))
     layers = [model.layer(i) for i in plan.layers]
     batch, area = len(inputs[0]), _area(model, inputs)
@@ -102,6 +104,7 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor]) -> _Work:
         ],
         rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
         scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
+        beside=effort.beside(model, targets),
     )
 
 

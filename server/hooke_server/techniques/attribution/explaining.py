@@ -94,8 +94,16 @@ class _Run:
                     yield replace(each, table=replace(each.table, item=self.index))
                 case Finding():
                     yield each
-                case _:
+                case _ if self._wanted(each):
                     yield replace(each, item=self.index)
+
+    def _wanted(self, frame: Array | Picture | Table) -> bool:
+        match frame:
+            case Array():
+                return self.plan.tensors
+            case Picture():
+                return bool(self.plan.drawings)
+        return True
 
     def _answer(self, answer: Answer) -> Iterator[Frame]:
         if answer.final and self.plan.tensors:
@@ -104,7 +112,7 @@ class _Run:
                 yield self._tensor(answer, f"{self.chosen.name}_standard_error", answer.deviation)
         yield from self._pictures(answer)
         if answer.final and self.plan.evidence.measures:
-            yield from self._evidence(answer)
+            yield from self._evidence(answer.stretched())
 
     def _evidence(self, answer: Answer) -> Iterator[Frame]:
         question = Question.of(self.inquiry, [answer.place.id])
@@ -115,7 +123,7 @@ class _Run:
             asked = Question.of(inquiry, [place])
             for each in chosen.method.function(asked, **dict(chosen.parameters)):
                 if isinstance(each, Answer) and each.final:
-                    found = each.values
+                    found = each.stretched().values
                 elif isinstance(each, Progress):
                     yield each
             return found

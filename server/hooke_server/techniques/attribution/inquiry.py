@@ -109,9 +109,11 @@ class Inquiry:
         start = self.model.inputs[0].name
         return self.differentiate(start, self.inputs[0], self.samples, self.layers)
 
-    def said_to(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-        """What layers say to other inputs, of as many samples."""
-        parts = [self._forward(layers, part) for part in self._batches(inputs)]
+    def said_to(
+        self, layers: Sequence[str], inputs: Sequence[Tensor], rewrite: Rewrite | None = None
+    ) -> dict[str, Tensor]:
+        """What layers say to other inputs, any number of samples, perhaps in a changed graph."""
+        parts = [self._forward(layers, part, rewrite) for part in self._batches(inputs)]
         count = len(inputs[0])
         return {name: _joined([p[name].clone() for p in parts], count) for name in layers}
 
@@ -231,7 +233,12 @@ class Inquiry:
         chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
         return self.model.probe(layers, chosen)
 
-    def _forward(self, layers: Sequence[str], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _forward(
+        self, layers: Sequence[str], inputs: Sequence[Tensor], rewrite: Rewrite | None = None
+    ) -> dict[str, Tensor]:
+        if rewrite is not None:
+            with torch.inference_mode():
+                return self.model.probe(tuple(layers), rewrite)(*inputs)
         return self.model.forward(layers, [each.contiguous() for each in inputs])
 
     def _split(

@@ -21,6 +21,7 @@ from hooke_server.techniques.attribution.baselines import check_baselines
 from hooke_server.techniques.frames import Estimate
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import (
+    Obstacle,
     Technique,
     TechniqueFunction,
     TechniqueKind,
@@ -46,6 +47,7 @@ class Effort:
     keeps_scores : whether all rows' targets are held until the end.
     scratch : other bytes that it holds at a place, from its layer and its value's shape.
     copies : of an answer, held at once: the sum, what is added to it, what is sent.
+    beside : bytes of what it holds of other layers, from the model and the number of targets.
     """
 
     rows: int | Callable[[Layer, Sequence[int]], int]
@@ -55,6 +57,7 @@ class Effort:
     keeps_scores: bool = False
     scratch: Callable[[Layer, Sequence[int]], int] = lambda *_: 0
     copies: int = 4
+    beside: Callable[[Model, int], int] = lambda *_: 0
 
     def rows_at(self, layer: Layer, shape: Sequence[int]) -> int:
         """Versions of the sample for one place."""
@@ -128,6 +131,7 @@ def method(
     default: Callable[[Model, Sequence[str]], Sequence[str]] = first_input,
     gradients: bool = True,
     check: Callable[..., None] | None = None,
+    target: Obstacle = lambda model, site: "",
     misfit: Callable[..., str] = lambda *_, **__: "",
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a method, named like the function.
@@ -136,6 +140,7 @@ def method(
     ----------
     gradients : whether it needs a model that has them.
     check : (model, field, **parameters), raises for what cannot be asked.
+    target : why what a place says cannot be explained so; empty where it can.
     misfit : (model, layer, **parameters), says why they do not fit a layer.
     """
 
@@ -146,7 +151,9 @@ def method(
                 kind=TechniqueKind.ATTRIBUTION,
                 title=title,
                 source=source,
-                obstacle=lambda model, site: _target_obstacle(model, site, gradients=gradients),
+                obstacle=lambda model, site: (
+                    _target_obstacle(model, site, gradients=gradients) or target(model, site)
+                ),
                 cost=_unasked,
                 check=check or _check,
                 takes_objectives=True,

@@ -13,9 +13,10 @@ its own (a `Picture` that only it can draw). Between two items lies at most one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hooke_server.models.layer import Layer
@@ -55,7 +56,7 @@ class Answer:
     Attributes
     ----------
     values : [targets, samples, *the place's other axes], or without the unit axis where
-        units are not told apart.
+        units are not told apart; a coarser map where it is of patches.
     deviation : their standard errors, where they were drawn.
     final : whether this is more than a look at unfinished work.
     """
@@ -69,6 +70,13 @@ class Answer:
     def collapsed(self) -> bool:
         """Whether units are not told apart."""
         return self.values.ndim == self.place.value.ndim
+
+    def stretched(self) -> Answer:
+        """With a number for each position where it has one for each patch."""
+        extents = [self.place.value.shape[axis] for axis in self.place.layer.position_axes]
+        if not self.collapsed or list(self.values.shape[2:]) == extents:
+            return self
+        return replace(self, values=F.interpolate(self.values, extents, mode="nearest"))
 
 
 Answers = Iterator[Progress | Answer | Array | Picture | Table | Rows | Finding]

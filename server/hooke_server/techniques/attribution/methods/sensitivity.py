@@ -47,10 +47,12 @@ def sobol(
     Between 0 and 1 but for the error of the estimate; without a sign. The total share counts
     what a feature does together with others, the first what it does alone.
     """
-    yield from by_design(question, features, baselines, lambda n, g: _Sobol(n, designs, order, g))
+    yield from by_design(
+        question, features, baselines, lambda n, g: SobolDesign(n, designs, order, g)
+    )
 
 
-class _Sobol:
+class SobolDesign:
     """For each design a point A, a point B, and A with one coordinate of B, for each coordinate.
 
     With f of the three points and the variance V (Jansen 1999):

@@ -1,0 +1,7 @@
+/** The worker's end. */
+
+import { layOut, type Question } from "./layout";
+
+addEventListener("message", ({ data }: MessageEvent<Question>) => {
+  postMessage(layOut(data));
+});
