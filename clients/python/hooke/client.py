@@ -7,21 +7,13 @@ from types import TracebackType
 from typing import Unpack
 
 from hooke.activations import Activations, collect
-from hooke.attributions import (
-    At,
-    AttributeOptions,
-    Attributions,
-    attribute_request,
-    collect_attributions,
-)
+from hooke.attributing import Attributing
 from hooke.comparison import Comparing
 from hooke.connection import Connection
 from hooke.edits import Edits, edit_messages
-from hooke.errors import DataLossError
-from hooke.frames import Estimate, Frame, Picture, Result
+from hooke.frames import Estimate, Frame, Picture, estimate_of
 from hooke.inputs import INLINE_BYTES, Inputs, Prepared, inline, prepare, size
 from hooke.messages import layer_name, listed, model_name, number
-from hooke.methods import Method
 from hooke.places import Place, location_message, place_locations
 from hooke.readout import Readout, ReadoutOptions, readouts
 from hooke.recording import Recording
@@ -54,7 +46,7 @@ def connect(address: str = DEFAULT_ADDRESS, *, timeout: float | None = None) -> 
     return Client(address, timeout=timeout)
 
 
-class Client(Comparing):
+class Client(Comparing, Attributing):
     """A connection to a Hooke server; every method may raise a `HookeError`.
 
     Threads may share it. As a context manager it closes its connection at the end.
@@ -214,7 +206,7 @@ class Client(Comparing):
             edits=changes,
             validate_only=True,
         )
-        return _estimate(self._connection.compute(request))
+        return estimate_of(self._connection.compute(request))
 
     def record(
         self,
@@ -304,54 +296,4 @@ class Client(Comparing):
         """What `visualize` would cost; everything is checked and nothing computed."""
         request = visualize_request(model, technique, options)
         request.validate_only = True
-        return _estimate(self._connection.compute(request))
-
-    def attribute(
-        self,
-        model: str,
-        inputs: Inputs,
-        methods: Method | At | Sequence[Method | At] | None = None,
-        **options: Unpack[AttributeOptions],
-    ) -> Generator[Frame, None, None]:
-        """Why the model answers so to an input, as it is found out; closing it stops the work.
-
-        Yields a `Table` of the targets, `Progress`, for each method a `Tensor` and `Picture`s,
-        and last a `Result`. Methods share passes through the network.
-
-        Parameters
-        ----------
-        inputs : a picture, an array or several; see `hooke.inputs`.
-        methods : one or several; by default integrated gradients.
-        options : layer, unit, label, position or objective (what is explained), at (where it
-            is looked for), drawings, tensors, pictures, format, seed; see `AttributeOptions`.
-        """
-        return self._connection.compute(attribute_request(model, inputs, methods, options))
-
-    def attributions(
-        self,
-        model: str,
-        inputs: Inputs,
-        methods: Method | At | Sequence[Method | At] | None = None,
-        **options: Unpack[AttributeOptions],
-    ) -> Attributions:
-        """The same, once all of it is there."""
-        return collect_attributions(self.attribute(model, inputs, methods, **options))
-
-    def attribution_estimate(
-        self,
-        model: str,
-        inputs: Inputs,
-        methods: Method | At | Sequence[Method | At] | None = None,
-        **options: Unpack[AttributeOptions],
-    ) -> Estimate:
-        """What `attribute` would cost; everything is checked and nothing computed."""
-        request = attribute_request(model, inputs, methods, options)
-        request.validate_only = True
-        return _estimate(self._connection.compute(request))
-
-
-def _estimate(frames: Iterable[Frame]) -> Estimate:
-    for frame in frames:
-        if isinstance(frame, Result) and frame.estimate:
-            return frame.estimate
-    raise DataLossError("the server sent no estimate")
+        return estimate_of(self._connection.compute(request))

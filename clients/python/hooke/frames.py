@@ -5,7 +5,7 @@ A `Result` is the last frame of a piece of work; see `hooke.v1.Frame`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hooke.errors import DataLossError
 from hooke.messages import copy, layer_id, model_id
 from hooke.tables import Finding, Table
 from hooke.v1 import frame_pb2, image_pb2, location_pb2
@@ -252,3 +253,11 @@ def _place(location: location_pb2.Location) -> dict[str, Any]:
         "unit": location.unit if location.HasField("unit") else None,
         "position": tuple(location.position.indices),
     }
+
+
+def estimate_of(frames: Iterable[Frame]) -> Estimate:
+    """The estimate that answers a request to validate; DataLossError where none came."""
+    for frame in frames:
+        if isinstance(frame, Result) and frame.estimate:
+            return frame.estimate
+    raise DataLossError("the server sent no estimate")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from hooke_server.techniques.attribution.case import Case, Measured
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.attribution.inquiry import Inquiry
-from hooke_server.techniques.attribution.measures import MEASURES, Case, Measured
+from hooke_server.techniques.attribution.measures import MEASURES
 from hooke_server.techniques.attribution.plans import MethodPlan
 from hooke_server.techniques.attribution.question import Answer, Question
 from hooke_server.techniques.charts import Chart, linear
