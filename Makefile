@@ -33,9 +33,10 @@ demo: $(READY) $(PAGE)
 tour: $(READY) $(PAGE)
 	$(BIN)/python examples/page_tour.py
 
-# The pictures of docs/lenses; a quarter of an hour.
+# The pictures of docs/lenses and of docs/how-to/attribution.md; half an hour.
 gallery: $(READY)
 	$(BIN)/python examples/gallery.py
+	cd examples && ../$(BIN)/python explanations.py
 
 page: $(PAGE)
 
