@@ -8,7 +8,10 @@ from hooke_server.models.trace import trace_module
 
 
 def model_of(module: torch.nn.Module, *shape: int, **facts: object) -> Model:
-    example = (torch.zeros(1, *shape),)
+    return model_for(module, torch.zeros(1, *shape), **facts)
+
+
+def model_for(module: torch.nn.Module, *example: torch.Tensor, **facts: object) -> Model:
     return assemble(
         trace_module(module.eval(), example),
         example,

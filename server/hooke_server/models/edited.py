@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
@@ -44,6 +45,9 @@ from hooke_server.models.layer import extent_at
 from hooke_server.models.model import Model
 from hooke_server.models.probe import ProbeCache
 from hooke_server.models.rewrites import with_part
+
+HELD = "edit_"
+"""What names of tensors begin with that a module holds for edits."""
 
 
 def edited(model: Model, edits: Sequence[Edit]) -> Model:
@@ -106,6 +110,11 @@ def resolved(model: Model, edits: Sequence[Edit]) -> list[Edit]:
         else each
         for each in edits
     ]
+
+
+def of_edit(name: str) -> bool:
+    """Whether a tensor of an edited model's module came with an edit."""
+    return re.fullmatch(HELD + r"\d+", name) is not None
 
 
 def check_editable(model: Model) -> Graph:
@@ -204,7 +213,7 @@ class _Writing:
 
     def _held(self, value: Tensor) -> fx.Node:
         """A node for a tensor that the module holds."""
-        names = (f"edit_{number}" for number in count())
+        names = (f"{HELD}{number}" for number in count())
         name = next(each for each in names if not hasattr(self._module, each))
         self._module.register_buffer(name, value.detach())
         return self._module.graph.get_attr(name)

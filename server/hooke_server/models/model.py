@@ -124,6 +124,12 @@ class Model:
         changes = self._changes() - self._changes_when_read
         return f"{self.digest}+{changes}" if changes else self.digest
 
+    @property
+    def by_sample(self) -> bool:
+        """Whether the first axis of every input counts samples."""
+        batch = "batch" if self.fixed_batch is None else self.fixed_batch
+        return all(spec.shape[:1] == (batch,) for spec in self.inputs)
+
     @cached_property
     def parameter_count(self) -> int:
         """Number of learned numbers."""

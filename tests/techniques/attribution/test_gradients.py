@@ -195,11 +195,12 @@ def test_baselines_move_the_start(linear):
 
 def test_baselines_that_blur_or_draw_are_what_they_say(linear):
     model, _ = linear
+    layer = model.layer(model.inputs[0].name)
     sample = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
-    blurred = BlurBaseline(deviation=100.0)(sample, model, torch.Generator())
+    blurred = BlurBaseline(deviation=100.0)(sample, layer, model, torch.Generator())
     assert float(blurred.std((2, 3)).max()) < 0.1 * float(sample.std((2, 3)).min())
-    drawn = NoiseBaseline(deviation=0.5)(sample, model, torch.Generator().manual_seed(0))
-    again = NoiseBaseline(deviation=0.5)(sample, model, torch.Generator().manual_seed(0))
+    drawn = NoiseBaseline(deviation=0.5)(sample, layer, model, torch.Generator().manual_seed(0))
+    again = NoiseBaseline(deviation=0.5)(sample, layer, model, torch.Generator().manual_seed(0))
     assert torch.equal(drawn, again)
     assert not torch.equal(drawn, sample)
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from hooke_server.models.graph import Graph
 
 Function = Callable[..., Any]
 
@@ -54,6 +57,38 @@ class Backwards:
             if rule := self.rules.get(operation(node)):
                 computed = computation(graph, node)
                 node.op, node.target = "call_function", Replaced(rule(computed))
+
+
+@dataclass(frozen=True)
+class BeginAt:
+    """A rewrite after which gradients begin at layers where none arrive.
+
+    What lies behind whole numbers alone, as an embedding does, has no gradient of its own.
+    """
+
+    graph: Graph = field(compare=False, repr=False)
+    layers: tuple[str, ...]
+
+    def __call__(self, graph: fx.Graph) -> None:
+        """Let what the layers say be leaves, where it is not differentiable already."""
+        nodes = {self.graph.places[layer].node for layer in self.layers}
+        for node in list(graph.nodes):
+            if node.name in nodes and node.op.startswith("call"):
+                computed = computation(graph, node)
+                node.op, node.target = "call_function", Replaced(_beginning(computed))
+
+
+def _beginning(computed: Function) -> Function:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return pytree.tree_map_only(Tensor, _begun, computed(*args, **kwargs))
+
+    return function
+
+
+def _begun(value: Tensor) -> Tensor:
+    if value.requires_grad or not value.is_floating_point():
+        return value
+    return value.detach().requires_grad_()
 
 
 class Replaced:

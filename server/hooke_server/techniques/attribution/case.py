@@ -21,7 +21,7 @@ class Measured:
 
     Attributes
     ----------
-    values : [targets, samples].
+    values : [targets, samples]; NaN where there is nothing to say.
     verdict : from a value to plain words.
     good : whether a value speaks for the attribution.
     curves : [targets, samples, points], where there are such.

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.baselines import is_picture
 from hooke_server.techniques.attribution.question import Answer
 from hooke_server.techniques.pictures import Pixels, diverging
 from hooke_server.techniques.visualization.photographs import enlarged, heat
@@ -81,7 +82,7 @@ def shown_picture(model: Model, sample: Tensor) -> Tensor:
 
 def has_pictures(model: Model, layer: Layer) -> bool:
     """Whether what is found at a layer can be laid over what the model is shown."""
-    return len(model.inputs[0].shape) == 4 and len(layer.position_axes) in {1, 2}
+    return is_picture(model.layer(model.inputs[0].name)) and len(layer.position_axes) in {1, 2}
 
 
 def drawn(drawing: Drawing, picture: Tensor, values: Tensor) -> Pixels:

@@ -21,6 +21,7 @@ from torch import Tensor
 from hooke_server.models.model import Model
 from hooke_server.models.probe import Probe, Rewrite
 from hooke_server.models.rewrites import InOrder, StartAt
+from hooke_server.techniques.attribution.backwards import BeginAt
 from hooke_server.techniques.attribution.targets import Target, resolved
 from hooke_server.techniques.visualization.scene import Scene, Values
 
@@ -105,9 +106,15 @@ class Inquiry:
 
     @cached_property
     def gradients(self) -> Pass:
-        """Of the targets with respect to all layers, at the samples as they are, in one pass."""
+        """Of the targets with respect to all layers, at the samples as they are, in one pass.
+
+        Where no gradient comes from the inputs, which may be whole numbers, it begins at the
+        layers themselves.
+        """
         start = self.model.inputs[0].name
-        return self.differentiate(start, self.inputs[0], self.samples, self.layers)
+        inner = tuple(each for each in self.layers if each not in self._input_names)
+        rewrite = BeginAt(self.model.given_graph(), inner) if inner else None
+        return self.differentiate(start, self.inputs[0], self.samples, self.layers, rewrite)
 
     def said_to(
         self, layers: Sequence[str], inputs: Sequence[Tensor], rewrite: Rewrite | None = None
@@ -191,11 +198,16 @@ class Inquiry:
         self, probe: Probe, start: str, part: Tensor, which: Tensor, wanted: Sequence[str]
     ) -> Pass:
         with torch.enable_grad():
-            given = part.detach().requires_grad_()
-            inputs = self._inputs(start, given, which)
+            # What is wanted of is differentiated; what begins behind whole numbers begins there.
+            given = part.detach().requires_grad_(part.is_floating_point())
+            inputs = [
+                each.detach().requires_grad_() if name in wanted and name != start else each
+                for name, each in zip(
+                    self._names(start), self._inputs(start, given, which), strict=True
+                )
+            ]
             said = probe(*inputs)
-            if start in wanted:
-                said[start] = given
+            said |= {n: v for n, v in zip(self._names(start), inputs, strict=True) if n in wanted}
             scores = self._scores(said, inputs, which)
             at = [said[layer] for layer in wanted]
             last = len(self.targets) - 1  # after which nothing has to be kept
@@ -218,7 +230,7 @@ class Inquiry:
 
     def _inputs(self, start: str, values: Tensor, samples: Tensor) -> list[Tensor]:
         """What a probe is given: the model's inputs and, where it starts at a layer, its value."""
-        names = [spec.name for spec in self.model.inputs]
+        names = self._input_names
         which = samples.to(self.inputs[0].device)
         inputs = [
             values if name == start else tensor[which]
@@ -226,9 +238,18 @@ class Inquiry:
         ]
         return inputs if start in names else [*inputs, values]
 
+    @cached_property
+    def _input_names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.model.inputs)
+
+    def _names(self, start: str) -> tuple[str, ...]:
+        """What the values of `_inputs` are of."""
+        names = self._input_names
+        return names if start in names else (*names, start)
+
     def _probe(self, start: str, layers: Sequence[str], rewrite: Rewrite | None) -> Probe:
         rewrites: list[Rewrite] = [] if rewrite is None else [rewrite]
-        if start not in {spec.name for spec in self.model.inputs}:
+        if start not in self._input_names:
             rewrites.append(StartAt(self.model.given_graph(), start))
         chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
         return self.model.probe(layers, chosen)

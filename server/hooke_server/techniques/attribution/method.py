@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer, LayerKind
 from hooke_server.models.model import Model
-from hooke_server.techniques.attribution.baselines import check_baselines
 from hooke_server.techniques.frames import Estimate
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import (
@@ -28,7 +27,7 @@ from hooke_server.techniques.technique import (
     described,
     register,
 )
-from hooke_server.techniques.visualization.requirements import gradient_obstacle
+from hooke_server.techniques.visualization.requirements import gradient_obstacle, upstream
 
 Function = TypeVar("Function", bound=TechniqueFunction)
 
@@ -84,6 +83,19 @@ def inner(model: Model, layer: Layer) -> str:
     return anywhere(model, layer)
 
 
+def behind_numbers(model: Model, layer: Layer) -> str:
+    """For methods that look at layers while the model's first input moves."""
+    given = model.inputs[0]
+    if reason := inner(model, layer):
+        return reason
+    if given.name not in {each.id for each in upstream(model, [layer.id])}:
+        return (
+            f"it is not computed from {given.name!r} by real numbers, and the method follows a line"
+            " of that; use integrated_gradients, which has a line of the layer itself"
+        )
+    return ""
+
+
 def only_inputs(model: Model, layer: Layer) -> str:
     """For methods that look at the model's inputs."""
     if layer.kind is not LayerKind.INPUT:
@@ -130,7 +142,7 @@ def method(
     places: PlaceObstacle = anywhere,
     default: Callable[[Model, Sequence[str]], Sequence[str]] = first_input,
     gradients: bool = True,
-    check: Callable[..., None] | None = None,
+    check: Callable[..., None] = lambda *_, **__: None,
     target: Obstacle = lambda model, site: "",
     misfit: Callable[..., str] = lambda *_, **__: "",
 ) -> Callable[[Function], Function]:
@@ -155,7 +167,7 @@ def method(
                     _target_obstacle(model, site, gradients=gradients) or target(model, site)
                 ),
                 cost=_unasked,
-                check=check or _check,
+                check=check,
                 takes_objectives=True,
                 resumable=False,
                 several_models=False,
@@ -177,14 +189,8 @@ def _target_obstacle(model: Model, site: Site, *, gradients: bool) -> str:
     return f"it explains numbers of layers, and of this one {reason}" if reason else ""
 
 
-def _check(model: Model, field: str, **parameters: Any) -> None:
-    if "baselines" in parameters:
-        check_baselines(model, parameters["baselines"], field)
-
-
 def check_neuron(model: Model, field: str, *, through: Site, **parameters: Any) -> None:
     """Raise where nothing can be passed through a neuron."""
-    _check(model, field, **parameters)
     if through.unit is None:
         message = "name a unit of the layer, and perhaps a position"
         raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=f"{field}.through")

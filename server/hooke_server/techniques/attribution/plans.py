@@ -1,6 +1,6 @@
 """Requests for attributions, checked: what to explain, how, and what it will cost.
 
-    plan = bind(model, asked, batch=..., memory=...)
+    plan = bind(model, asked, content=digest of the inputs)
 
 Every check that needs no pass through the network is here; running a plan has none left.
 """
@@ -18,7 +18,7 @@ from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import check_baselines
 from hooke_server.techniques.attribution.drawing import Drawing
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
-from hooke_server.techniques.attribution.method import Method
+from hooke_server.techniques.attribution.method import Method, anywhere
 from hooke_server.techniques.attribution.targets import Target
 from hooke_server.techniques.parameters import check_all
 from hooke_server.techniques.plans import Item
@@ -113,6 +113,7 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
     ----------
     content : digest of the inputs.
     """
+    _check_inputs(model)
     targets = tuple(
         _target(model, item, f"targets[{index}]") for index, item in enumerate(asked.targets)
     )
@@ -122,7 +123,8 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
     methods = tuple(
         _method(model, each, read, f"methods[{index}]") for index, each in enumerate(asked.methods)
     )
-    _check_evidence(model, asked.evidence)
+    looked = [layer for each in methods for layer in each.layers]
+    _check_evidence(model, asked.evidence, looked)
     plain = [
         {"method": each.name, "layers": each.layers, "parameters": _plain(each)} for each in methods
     ]
@@ -146,6 +148,18 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
         digest="sha256:" + hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
         parameters_json=json.dumps({"methods": plain, "evidence": plain_message(asked.evidence)}),
     )
+
+
+def _check_inputs(model: Model) -> None:
+    """Methods show many versions of each sample at once, so every input must be by sample."""
+    if not model.by_sample:
+        shapes = {spec.name: list(spec.shape) for spec in model.inputs}
+        raise FailedPreconditionError(
+            Reason.TECHNIQUE_NOT_APPLICABLE,
+            "attribution shows versions of each sample side by side, so the first axis of every"
+            f" input must be the batch; this model takes {shapes}. Export it with the others fixed",
+            field="inputs",
+        )
 
 
 def _plain(plan: MethodPlan) -> dict[str, Any]:
@@ -176,14 +190,19 @@ def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -
             raise _not_applicable(method.name, layer, reason, field)
     values = check_all(method.parameters, asked.given, here)
     method.check(model, here, **values)
-    layers = [layer.id for layer in model.match(asked.globs)] if asked.globs else []
-    for layer_id in layers or method.default(model, read):
+    through = values.get("through")
+    matched = [layer.id for layer in model.match(asked.globs)] if asked.globs else []
+    layers = matched or list(method.default(model, read))
+    for layer_id in layers:
         _check_place(model, method, layer_id, read, f"{field}.layer_globs")
         if reason := method.misfit(model, model.layer(layer_id), **values):
             raise _invalid(f"{method.name} cannot divide {layer_id!r} so: {reason}", here)
+        if isinstance(through, Site):
+            _check_way(model, layer_id, through.layer, read, f"{here}.through")
+    check_baselines(model, values.get("baselines", ()), layers, here)
     return MethodPlan(
         name=method.name,
-        layers=tuple(layers or method.default(model, read)),
+        layers=tuple(layers),
         parameters=tuple(values.items()),
     )
 
@@ -207,6 +226,22 @@ def _check_place(
             )
 
 
+def _check_way(model: Model, place: str, through: str, read: Sequence[str], field: str) -> None:
+    """Raise where no real numbers flow from a place through a layer to what is explained."""
+    if reason := anywhere(model, model.layer(through)):
+        raise _invalid(f"nothing can be passed through {through!r}: {reason}", field)
+    if not _leads(model, place, through):
+        message = f"{through!r} is not computed from {place!r}; name a layer behind that"
+        raise _invalid(message, field)
+    for target in read:
+        if not _leads(model, through, target):
+            raise _invalid(
+                f"{target!r}, which is explained, is not computed from {through!r}; name a layer"
+                " before it",
+                field,
+            )
+
+
 def _leads(model: Model, layer: str, target: str) -> bool:
     """Whether what a layer says goes into what a target reads."""
     behind = {each.id for each in upstream(model, [target])}
@@ -215,13 +250,13 @@ def _leads(model: Model, layer: str, target: str) -> bool:
     return layer in behind or (layer in blocks and inside <= behind)
 
 
-def _check_evidence(model: Model, evidence: Evidence) -> None:
+def _check_evidence(model: Model, evidence: Evidence, places: Sequence[str]) -> None:
     measures = evidence.measures
     if len(set(measures)) < len(measures):
         raise _invalid("each measure can be named once", "evidence.measures")
     if EvidenceMeasure.POINTING in measures and evidence.region is None:
         raise _invalid("pointing needs the region where the thing lies", "evidence.region")
-    check_baselines(model, evidence.baselines, "evidence")
+    check_baselines(model, evidence.baselines, places, "evidence")
     if EvidenceMeasure.PARAMETER_RANDOMIZATION in measures:
         model.given_graph()  # which has the weights to shuffle
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
@@ -75,6 +76,7 @@ class Proof:
              found.verdict(value))
             for target, values in enumerate(found.values.double().tolist())
             for sample, value in enumerate(values)
+            if not math.isnan(value)
         ]  # fmt: skip
 
     def _charts(self, measure: EvidenceMeasure, curves: Tensor) -> Iterator[Picture]:
@@ -98,7 +100,10 @@ class Proof:
     def _findings(self, taken: dict[EvidenceMeasure, Measured]) -> Iterator[Finding]:
         first = next(iter(taken.values())).values
         for target, sample, _ in self._some(first):
-            values = {each: float(m.values[target, sample]) for each, m in taken.items()}
+            told = {each: float(m.values[target, sample]) for each, m in taken.items()}
+            values = {each: value for each, value in told.items() if not math.isnan(value)}
+            if not values:
+                continue
             good = all(taken[each].good(value) for each, value in values.items())
             said = "; ".join(taken[each].verdict(value) for each, value in values.items())
             site = self.question.inquiry.targets[target].site

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
-from hooke_server.techniques.attribution.baselines import Baseline, ZeroBaseline
+from hooke_server.techniques.attribution.baselines import Baseline, ZeroBaseline, begins_at
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.frames import Array, Picture, Progress
 from hooke_server.techniques.tables import Finding, Rows, Table
@@ -121,14 +121,26 @@ class Question:
         generator = self.generator()
         return [
             [
-                baseline(each, self.model, generator) if each.is_floating_point() else each
-                for each in self.inquiry.inputs
+                baseline(each, self.model.layer(spec.name), self.model, generator)
+                if each.is_floating_point()
+                else each
+                for spec, each in zip(self.model.inputs, self.inquiry.inputs, strict=True)
             ]
             for baseline in baselines or (ZeroBaseline(),)
         ]
 
     def starts_at(self, place: Place, baselines: Sequence[Baseline]) -> list[Tensor]:
-        """For each baseline the value of a place, where the others count."""
+        """For each baseline the value of a place, where the others count.
+
+        It is what the place says to the baseline; where no real numbers are given that lead to the
+        place, the baseline is made of what it says to the samples.
+        """
+        if begins_at(self.model, place.layer) == [place.layer]:
+            generator = self.generator()
+            return [
+                baseline(place.value, place.layer, self.model, generator)
+                for baseline in baselines or (ZeroBaseline(),)
+            ]
         starts = self.starts(baselines)
         names = [spec.name for spec in self.model.inputs]
         if place.id in names:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from hooke_server.models.edited import of_edit
 from hooke_server.models.folding import Folded
 from hooke_server.models.model import Model
 from hooke_server.models.probe import ProbeCache
@@ -37,9 +38,9 @@ def randomized(model: Model, seed: int) -> Model:
 
 
 def _learned(module: nn.Module) -> list[torch.Tensor]:
-    """Parameters, and weights that a file gives as constants."""
+    """Parameters, and weights that a file gives as constants; not what edits brought."""
     return [
         each
-        for _, each in (*module.named_parameters(), *module.named_buffers())
-        if each.is_floating_point() and each.ndim > 1
+        for name, each in (*module.named_parameters(), *module.named_buffers())
+        if each.is_floating_point() and each.ndim > 1 and not of_edit(name)
     ]

@@ -42,9 +42,7 @@ class Side:
     @property
     def splits(self) -> bool:
         """Whether a part of the samples can pass alone."""
-        shapes = [spec.shape for spec in self.model.inputs]
-        by_sample = all(shape and shape[0] == "batch" for shape in shapes)
-        return self.model.fixed_batch is None and by_sample
+        return self.model.fixed_batch is None and self.model.by_sample
 
     def run(self, layers: Sequence[str], part: slice) -> dict[str, Tensor]:
         """The values of layers, some named twice perhaps, for a part of the samples."""

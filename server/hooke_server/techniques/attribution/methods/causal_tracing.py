@@ -97,7 +97,7 @@ def causal_tracing(
     yield EFFECTS
     done, by_layer = 0, []
     for place in question.places:
-        other = from_baseline.said_to([place.id], start)[place.id]
+        other = question.starts_at(place, baselines)[0]
         old, new = (other, place.value) if restoring else (place.value, other)
         found = []
         for masks in _masks(part, place, inquiry):
@@ -105,7 +105,8 @@ def causal_tracing(
             found.append(_measured(base, place, old, new, masks))
             done += len(masks)
         values = torch.cat(found)  # [parts, samples, targets]
-        effects = (values - base.scores) * (1.0 if restoring else -1.0)
+        before = base.measure(place.id, old, base.samples)
+        effects = (values - before) * (1.0 if restoring else -1.0)
         yield from _rows(place, part, values, effects)
         yield _array(place, part, effects)
         by_layer.append(effects)

@@ -26,7 +26,7 @@ from hooke_server.techniques.attribution.backwards import (
     Function,
     slope,
 )
-from hooke_server.techniques.attribution.baselines import Baseline, Baselines, check_baselines
+from hooke_server.techniques.attribution.baselines import Baselines
 from hooke_server.techniques.attribution.method import Effort, method
 from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
 from hooke_server.techniques.frames import Progress
@@ -35,9 +35,8 @@ SMALL = 1e-10
 """Below this a difference counts as none, and the gradient as the slope (as Captum has it)."""
 
 
-def check_pairs(model: Model, field: str, *, baselines: tuple[Baseline, ...]) -> None:
+def check_pairs(model: Model, field: str, **_: Any) -> None:
     """Raise where a sample and its baseline cannot go through the network side by side."""
-    check_baselines(model, baselines, field)
     if model.fixed_batch not in {None, 2}:
         raise FailedPreconditionError(
             Reason.TECHNIQUE_NOT_APPLICABLE,

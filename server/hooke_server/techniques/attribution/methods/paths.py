@@ -22,8 +22,8 @@ from hooke_server.techniques.attribution.baselines import Baselines
 from hooke_server.techniques.attribution.inquiry import Pass
 from hooke_server.techniques.attribution.method import (
     Effort,
+    behind_numbers,
     check_neuron,
-    inner,
     method,
     only_inputs,
 )
@@ -74,7 +74,7 @@ def integrated_gradients(
     source="Dhamdhere, Sundararajan, Yan: How Important Is a Neuron?, ICLR 2019, "
     "https://arxiv.org/abs/1805.12233",
     effort=effort,
-    places=inner,
+    places=behind_numbers,
 )
 def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines = ()) -> Answers:
     """What flows through each number of a layer on the way from the baseline.
@@ -112,7 +112,7 @@ def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines =
     source="Leino, Sen, Datta, Fredrikson, Li: Influence-Directed Explanations for Deep "
     "Convolutional Networks, 2018, https://arxiv.org/abs/1802.03788",
     effort=effort,
-    places=inner,
+    places=behind_numbers,
 )
 def internal_influence(
     question: Question, *, steps: Steps = 50, baselines: Baselines = ()
