@@ -252,7 +252,8 @@ class Inquiry:
         if start not in self._input_names:
             rewrites.append(StartAt(self.model.given_graph(), start))
         chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
-        return self.model.probe(layers, chosen)
+        plain = rewrite is None
+        return (self.model.gradient_probe if plain else self.model.probe)(layers, chosen)
 
     def _forward(
         self, layers: Sequence[str], inputs: Sequence[Tensor], rewrite: Rewrite | None = None
