@@ -105,7 +105,14 @@ def test_a_table_without_rows_is_a_table(work):
 
 def test_findings_name_places_in_their_models(work):
     sites = (Site(layer="/conv1/Conv", unit=3, model=1), Site(layer="fc", position=(1, 2)))
-    found = Finding(kind="first_divergence", text="It is the first.", sites=sites)
+    found = Finding(
+        kind="first_divergence",
+        text="It is the first.",
+        sites=sites,
+        item=1,
+        target=0,
+        at_layer="/conv1/Conv",
+    )
     [finding, _] = received(work, found)
     assert finding == hooke.Finding(
         kind="first_divergence",
@@ -114,6 +121,9 @@ def test_findings_name_places_in_their_models(work):
             hooke.Location("/conv1/Conv", unit=3, model="b"),
             hooke.Location("fc", position=(1, 2), model="a"),
         ),
+        item=1,
+        target=0,
+        at_layer="/conv1/Conv",
     )
 
 
