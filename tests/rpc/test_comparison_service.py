@@ -104,6 +104,9 @@ async def test_equal_requests_have_equal_digests(edge):
 
     plain = await digest(asked())
     assert await digest(asked()) == plain
+    plain_units = await ended(edge.comparisons.MatchUnits(units()))
+    full = await ended(edge.comparisons.MatchUnits(units(include_correlations=True)))
+    assert plain_units[-1].result.plan_digest != full[-1].result.plan_digest
     for other in (
         asked(tolerance=0.01),
         asked(candidate="net"),
