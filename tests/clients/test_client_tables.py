@@ -42,8 +42,11 @@ def work():
 
 def messages(work, *frames):
     """Bytes of the messages that a server sends for these frames and a result."""
-    items = Preparation(work).prepared(iter([*frames, Result()]))
-    content = [item for item in items if item is not None]
+
+    def bundles():
+        yield (yield from Preparation(work).prepared(iter([*frames, Result()])))
+
+    content = [item for bundle in bundles() for item in bundle]
     return [frame_pb2.Frame(sequence=n, **each) for n, each in enumerate(content, 1)]
 
 

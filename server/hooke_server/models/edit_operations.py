@@ -83,9 +83,9 @@ def _mask(x: Tensor, where: Where) -> Tensor:
     mask = ~everything
     for units, positions, samples in where.regions:
         part = everything
-        if units and max(units) >= x.shape[where.unit_axis]:
-            raise _beyond(x, where, Reason.UNIT_OUT_OF_RANGE)
         if units:
+            if max(units) >= x.shape[where.unit_axis]:
+                raise _beyond(x, where, Reason.UNIT_OUT_OF_RANGE)
             part = part & _marked(x, where, (where.unit_axis,), [(unit,) for unit in units])
         if positions:
             _check_extents(x, where)
