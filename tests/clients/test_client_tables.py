@@ -42,8 +42,11 @@ def work():
 
 def messages(work, *frames):
     """Bytes of the messages that a server sends for these frames and a result."""
-    items = Preparation(work).prepared(iter([*frames, Result()]))
-    content = [item for item in items if item is not None]
+
+    def bundles():
+        yield (yield from Preparation(work).prepared(iter([*frames, Result()])))
+
+    content = [item for bundle in bundles() for item in bundle]
     return [frame_pb2.Frame(sequence=n, **each) for n, each in enumerate(content, 1)]
 
 
@@ -105,7 +108,14 @@ def test_a_table_without_rows_is_a_table(work):
 
 def test_findings_name_places_in_their_models(work):
     sites = (Site(layer="/conv1/Conv", unit=3, model=1), Site(layer="fc", position=(1, 2)))
-    found = Finding(kind="first_divergence", text="It is the first.", sites=sites)
+    found = Finding(
+        kind="first_divergence",
+        text="It is the first.",
+        sites=sites,
+        item=1,
+        target=0,
+        at_layer="/conv1/Conv",
+    )
     [finding, _] = received(work, found)
     assert finding == hooke.Finding(
         kind="first_divergence",
@@ -114,6 +124,9 @@ def test_findings_name_places_in_their_models(work):
             hooke.Location("/conv1/Conv", unit=3, model="b"),
             hooke.Location("fc", position=(1, 2), model="a"),
         ),
+        item=1,
+        target=0,
+        at_layer="/conv1/Conv",
     )
 
 

@@ -35,7 +35,7 @@ def asked(kind=pb.CompareActivationsRequest, reference="net", candidate="tuned",
 
 
 def units(layer="stem", **fields):
-    return asked(pb.MatchUnitsRequest, layer=layer, **fields)
+    return asked(pb.MatchUnitsRequest, layer_id=layer, **fields)
 
 
 def weights(**fields):
@@ -104,6 +104,9 @@ async def test_equal_requests_have_equal_digests(edge):
 
     plain = await digest(asked())
     assert await digest(asked()) == plain
+    plain_units = await ended(edge.comparisons.MatchUnits(units()))
+    full = await ended(edge.comparisons.MatchUnits(units(include_correlations=True)))
+    assert plain_units[-1].result.plan_digest != full[-1].result.plan_digest
     for other in (
         asked(tolerance=0.01),
         asked(candidate="net"),
@@ -181,16 +184,16 @@ REFUSED = {
         pb.CompareActivationsRequest(), "INVALID_ARGUMENT", "INVALID_FIELD", "reference"),
     "no such layer": (asked(layer_globs=["stam"]), "NOT_FOUND", "LAYER_NOT_FOUND", ""),
     "no such pair": (
-        asked(pairs=[{"layer": "fc", "candidate_layer": "fz"}]),
+        asked(pairs=[{"layer_id": "fc", "candidate_layer_id": "fz"}]),
         "NOT_FOUND", "LAYER_NOT_FOUND", ""),
     "an empty pair": (
-        asked(pairs=[{"layer": "fc"}]),
-        "INVALID_ARGUMENT", "INVALID_FIELD", "pairs[0].candidate_layer"),
+        asked(pairs=[{"layer_id": "fc"}]),
+        "INVALID_ARGUMENT", "INVALID_FIELD", "pairs[0].candidate_layer_id"),
     "a pair twice": (
-        asked(pairs=[{"layer": "fc", "candidate_layer": "fc"}] * 2),
+        asked(pairs=[{"layer_id": "fc", "candidate_layer_id": "fc"}] * 2),
         "INVALID_ARGUMENT", "INVALID_FIELD", "pairs"),
     "pairs and patterns": (
-        asked(layer_globs=["*"], pairs=[{"layer": "fc", "candidate_layer": "fc"}]),
+        asked(layer_globs=["*"], pairs=[{"layer_id": "fc", "candidate_layer_id": "fc"}]),
         "INVALID_ARGUMENT", "INVALID_FIELD", "layer_globs"),
     "tolerance 0": (asked(tolerance=0), "INVALID_ARGUMENT", "INVALID_FIELD", "tolerance"),
     "tolerance NaN": (
@@ -229,9 +232,9 @@ REFUSED = {
     "no such weight": (weights(weight_globs=["fc.wait"]), "NOT_FOUND", "WEIGHT_NOT_FOUND", ""),
     "weights of no model": (weights(candidate="tuna"), "NOT_FOUND", "MODEL_NOT_FOUND", ""),
     "units of no layer": (units("stam"), "NOT_FOUND", "LAYER_NOT_FOUND", ""),
-    "units of nothing": (units(""), "INVALID_ARGUMENT", "INVALID_FIELD", "layer"),
+    "units of nothing": (units(""), "INVALID_ARGUMENT", "INVALID_FIELD", "layer_id"),
     "units of another layer": (
-        units(candidate_layer="stam"), "NOT_FOUND", "LAYER_NOT_FOUND", ""),
+        units(candidate_layer_id="stam"), "NOT_FOUND", "LAYER_NOT_FOUND", ""),
 }  # fmt: skip
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from compared import Longer, Net, duo, model, rows, small_net
+from torch import nn
 
-from hooke_server.errors import NotFoundError
+from hooke_server.errors import InvalidArgumentError, NotFoundError
 from hooke_server.models.model import ModelFormat
 from hooke_server.models.structure import assemble
 from hooke_server.models.trace import trace_module
-from hooke_server.techniques.comparison.units import UnitPlan, match_units
+from hooke_server.techniques.comparison.units import UnitPlan, check_units, match_units
 from hooke_server.techniques.comparison.weights import bind_weights, compare_weights
 from hooke_server.techniques.frames import Array
 from hooke_server.techniques.tables import Finding
@@ -133,3 +134,51 @@ def test_a_negated_unit_is_a_partner_by_magnitude(net):
     assert (found[2]["partner"], found[2]["correlation"]) == (2, pytest.approx(-1))
     assert found[4]["partner"] is None
     assert found[4]["best"] is not None
+
+
+class Shaped(nn.Module):
+    """A map of 6 units, in another shape of as many positions."""
+
+    def __init__(self, height, width):
+        super().__init__()
+        self.conv, self.shape = nn.Conv2d(3, 6, 1), (height, width)
+
+    def forward(self, x):
+        return self.conv(x.reshape(-1, 3, *self.shape))
+
+
+def test_maps_of_as_many_positions_in_another_shape_are_matched_by_means():
+    torch.manual_seed(2)
+    wide, square = Shaped(4, 9).eval(), Shaped(6, 6).eval()
+    square.load_state_dict(wide.state_dict())
+    both = duo(model(wide, 3, 36, 1), model(square, 3, 36, 1), samples=12, shape=(3, 36, 1))
+    plan = UnitPlan(layer="conv", candidate="conv", include_correlations=True)
+    frames = list(match_units(both, plan))
+    [finding] = [frame for frame in frames if isinstance(frame, Finding)]
+    assert "means over positions" in finding.text
+    [matrix] = [frame for frame in frames if isinstance(frame, Array)]
+    means = [
+        side.model.forward(["conv"], side.inputs)["conv"].mean((2, 3)).double().numpy()
+        for side in (both.reference, both.candidate)
+    ]
+    expected = np.corrcoef(*means, rowvar=False)[:6, 6:]
+    np.testing.assert_allclose(matrix.value, expected, atol=1e-4)
+
+
+class Summed(nn.Module):
+    """Ends in a number for each unit, whatever the samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.fc(x.mean((0, 1, 2)))
+
+
+def test_a_layer_without_samples_is_refused():
+    layer = model(Summed().eval()).layer("fc")
+    assert len(layer.output.shape) == 1
+    with pytest.raises(InvalidArgumentError, match="without an axis of samples") as caught:
+        check_units(layer, "layer_id")
+    assert caught.value.field == "layer_id"

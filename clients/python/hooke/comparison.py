@@ -185,8 +185,8 @@ class Comparing:
         request = pb.MatchUnitsRequest(
             reference=model_name(reference),
             candidate=model_name(candidate),
-            layer=layer,
-            candidate_layer=options.get("candidate_layer"),
+            layer_id=layer,
+            candidate_layer_id=options.get("candidate_layer"),
             absolute=options.get("absolute", False),
             include_correlations=options.get("correlations", False),
         )
@@ -213,7 +213,7 @@ def _compare_request(
         reference=model_name(reference),
         candidate=model_name(candidate),
         layer_globs=listed(layers),
-        pairs=[pb.LayerPair(layer=a, candidate_layer=b) for a, b in named],
+        pairs=[pb.LayerPair(layer_id=a, candidate_layer_id=b) for a, b in named],
         tolerance=options.get("tolerance"),
         similarity=similarity,
     )

@@ -78,16 +78,30 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found, in plain words; `kind` is one word, `locations` the places it is about."""
+    """What was found, in plain words; `kind` is one word, `locations` the places it is about.
+
+    Of an attribution `item` counts the methods, `target` what is explained and `sample` the
+    samples of the input, the latter two None where the finding is about all of them; `at_layer`
+    is where it was looked for.
+    """
 
     kind: str
     text: str
     locations: tuple[Location, ...] = ()
+    item: int = 0
+    sample: int | None = None
+    target: int | None = None
+    at_layer: str = ""
 
     @classmethod
     def read(cls, message: pb.Finding) -> Finding:
         """The value of a message."""
-        return copy(cls, message, locations=tuple(map(_location, message.locations)))
+        return copy(
+            cls,
+            message,
+            locations=tuple(map(_location, message.locations)),
+            at_layer=layer_id(message.at_layer),
+        )
 
 
 class TableReader:

@@ -84,6 +84,8 @@ def _mask(x: Tensor, where: Where) -> Tensor:
     for units, positions, samples in where.regions:
         part = everything
         if units:
+            if max(units) >= x.shape[where.unit_axis]:
+                raise _beyond(x, where, Reason.UNIT_OUT_OF_RANGE)
             part = part & _marked(x, where, (where.unit_axis,), [(unit,) for unit in units])
         if positions:
             _check_extents(x, where)
@@ -115,9 +117,11 @@ def _check_extents(x: Tensor, where: Where) -> None:
             raise _beyond(x, where)
 
 
-def _beyond(x: Tensor, where: Where) -> OutOfRangeError:
+def _beyond(
+    x: Tensor, where: Where, reason: Reason = Reason.POSITION_OUT_OF_RANGE
+) -> OutOfRangeError:
     return OutOfRangeError(
-        Reason.POSITION_OUT_OF_RANGE,
+        reason,
         f"layer {where.layer!r} yields {list(x.shape)} here, which an edit's units, positions or"
         " samples do not fit",
         field="edits",

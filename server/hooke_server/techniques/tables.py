@@ -62,8 +62,15 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What was found, in plain words; `kind` is one word for programs, `sites` what it is about."""
+    """What was found, in plain words; `kind` is one word for programs, `sites` what it is about.
+
+    `item`, `sample`, `target` and `at_layer` tell which answer it is about, as in `Picture`.
+    """
 
     kind: str
     text: str
     sites: tuple[Site, ...] = ()
+    item: int = 0
+    sample: int | None = None
+    target: int | None = None
+    at_layer: str = ""

@@ -96,9 +96,10 @@ def test_pictures_and_words(planted, patches):
     assert len(drawn) == 3 * 6
     assert {each.name for each in drawn} == {"concept_0", "concept_1", "concept_2"}
     assert all(each.pixels.std() > 0 for each in drawn)
-    [words] = [each.text for each in found if isinstance(each, Finding)]
-    assert "3 concepts make up 100% of what 1 says" in words
-    assert "concept 0 matters most" in words
+    [said] = [each for each in found if isinstance(each, Finding)]
+    assert (said.kind, said.target, said.at_layer) == ("craft", None, "1")
+    assert "3 concepts make up 100% of what 1 says" in said.text
+    assert "concept 0 matters most" in said.text
 
 
 def test_seeds_and_requests_at_once(planted, patches):

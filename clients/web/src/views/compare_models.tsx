@@ -79,9 +79,9 @@ async function weights(server: Server, pair: Pair, signal: AbortSignal) {
 }
 
 async function units(server: Server, pair: Pair, signal: AbortSignal) {
-  const layer = pair.left.layer ?? "";
-  const candidateLayer = pair.right.layer ?? layer;
-  const request = { ...names(pair), inputs: await samples(), layer, candidateLayer };
+  const layerId = pair.left.layer ?? "";
+  const candidateLayerId = pair.right.layer ?? layerId;
+  const request = { ...names(pair), inputs: await samples(), layerId, candidateLayerId };
   return server.comparison.matchUnits(request, { signal });
 }
 

@@ -70,16 +70,16 @@ def read_weights(
 
 def read_units(request: pb.MatchUnitsRequest, duo: Duo) -> UnitPlan:
     """The plan of a request, checked against both models."""
-    layer = check_text(request.layer, "layer")
-    other = request.candidate_layer if request.HasField("candidate_layer") else layer
+    layer = check_text(request.layer_id, "layer_id")
+    other = request.candidate_layer_id if request.HasField("candidate_layer_id") else layer
     plan = UnitPlan(
         layer=layer,
-        candidate=check_text(other, "candidate_layer"),
+        candidate=check_text(other, "candidate_layer_id"),
         absolute=request.absolute,
         include_correlations=request.include_correlations,
     )
-    check_units(duo.reference.model.layer(plan.layer), "layer")
-    check_units(duo.candidate.model.layer(plan.candidate), "candidate_layer")
+    check_units(duo.reference.model.layer(plan.layer), "layer_id")
+    check_units(duo.candidate.model.layer(plan.candidate), "candidate_layer_id")
     return plan
 
 
@@ -96,7 +96,12 @@ def activation_parameters(plan: ActivationPlan) -> dict[str, Any]:
 
 def unit_parameters(plan: UnitPlan) -> dict[str, Any]:
     """Every parameter with the value used."""
-    return {"layer": plan.layer, "candidate_layer": plan.candidate, "absolute": plan.absolute}
+    return {
+        "layer_id": plan.layer,
+        "candidate_layer_id": plan.candidate,
+        "absolute": plan.absolute,
+        "include_correlations": plan.include_correlations,
+    }
 
 
 def _pairing(request: pb.CompareActivationsRequest, reference: Model, candidate: Model) -> Pairing:
@@ -107,8 +112,8 @@ def _pairing(request: pb.CompareActivationsRequest, reference: Model, candidate:
         raise _invalid("name pairs or patterns, not both", "layer_globs")
     pairs = [
         (
-            check_text(each.layer, f"pairs[{i}].layer"),
-            check_text(each.candidate_layer, f"pairs[{i}].candidate_layer"),
+            check_text(each.layer_id, f"pairs[{i}].layer_id"),
+            check_text(each.candidate_layer_id, f"pairs[{i}].candidate_layer_id"),
         )
         for i, each in enumerate(request.pairs)
     ]

@@ -258,7 +258,15 @@ class Preparation:
 
     def _finding(self, frame: Finding) -> table_pb2.Finding:
         locations = filter(None, map(self._location, frame.sites))
-        return table_pb2.Finding(kind=frame.kind, text=frame.text, locations=locations)
+        return table_pb2.Finding(
+            kind=frame.kind,
+            text=frame.text,
+            locations=locations,
+            item=frame.item,
+            sample=frame.sample,
+            target=frame.target,
+            at_layer=self._layer(frame.at_layer),
+        )
 
     def _result(self, frame: Result) -> Prepared:
         result = frame_pb2.Result(

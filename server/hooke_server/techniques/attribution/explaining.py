@@ -93,7 +93,7 @@ class _Run:
                 case Rows():
                     yield replace(each, table=replace(each.table, item=self.index))
                 case Finding():
-                    yield each
+                    yield replace(each, item=self.index)
                 case _ if self._wanted(each):
                     yield replace(each, item=self.index)
 

@@ -112,6 +112,10 @@ class Proof:
                 text=f"{self.chosen.method.title} at {self.answer.place.id} for"
                 f" {self._target(target, sample)}: {said}.",
                 sites=(site,) if site else (),
+                item=self.item,
+                sample=sample,
+                target=target,
+                at_layer=self.answer.place.id,
             )
 
     def _target(self, target: int, sample: int) -> str:

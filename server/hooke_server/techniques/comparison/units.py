@@ -70,6 +70,9 @@ class UnitPlan:
 
 def check_units(layer: Layer, field: str) -> None:
     """InvalidArgumentError where a layer's units cannot be matched."""
+    if layer.unit_axis % max(len(layer.output.shape), 1) == 0:
+        told = f"layer {layer.id!r} yields {list(layer.output.shape)}, without an axis of samples"
+        raise _invalid(f"{told} of its own, and units are correlated over samples", field)
     if not 1 <= layer.unit_count <= MAX_UNITS or layer.output.dtype.is_complex:
         told = f"layer {layer.id!r} has {layer.unit_count or 'no fixed number of'} units"
         raise _invalid(f"{told}; 1 to {MAX_UNITS} can be matched", field)
@@ -108,16 +111,16 @@ def _count_in(duo: Duo, plan: UnitPlan, part: slice, found: Correlations) -> boo
     sides = (duo.reference, plan.layer), (duo.candidate, plan.candidate)
     layers = [side.model.layer(layer) for side, layer in sides]
     a, b = (_by_unit(layer, value) for layer, value in zip(layers, values, strict=True))
-    pooled = a.shape[:2] != b.shape[:2]
+    pooled = a.shape[1:-1] != b.shape[1:-1]
     if pooled:
-        a, b = a.mean(1, keepdim=True), b.mean(1, keepdim=True)
+        a, b = (each.flatten(1, -2).mean(1) if each.ndim > 2 else each for each in (a, b))
     if len(a) != len(b):
         raise _invalid(
             f"{plan.layer!r} has {len(a)} rows and {plan.candidate!r} {len(b)} for the same"
             " samples, so that they cannot be matched",
-            "candidate_layer",
+            "candidate_layer_id",
         )
-    a, b = a.flatten(0, 1), b.flatten(0, 1).to(a.device)
+    a, b = a.flatten(0, -2), b.flatten(0, -2).to(a.device)
     if not (a.isfinite().all() and b.isfinite().all()):
         raise _invalid("a layer holds NaN or infinity for these inputs", "inputs")
     found.add(a, b)
@@ -125,10 +128,9 @@ def _count_in(duo: Duo, plan: UnitPlan, part: slice, found: Correlations) -> boo
 
 
 def _by_unit(layer: Layer, value: Tensor) -> Tensor:
-    """[samples, positions, units] in float64."""
+    """[samples, *positions, units] in float64."""
     with torch.inference_mode():
-        rows = value.to(torch.float64).movedim(layer.unit_axis % value.ndim, -1)
-        return rows.reshape(len(rows), -1, rows.shape[-1])
+        return value.to(torch.float64).movedim(layer.unit_axis % value.ndim, -1)
 
 
 def _row(matrix: Numbers, unit: int, partners: dict[int, int], *, absolute: bool) -> Row:

@@ -275,4 +275,4 @@ class _Found:
             text += (
                 f" {cut:.0%} of the layer was negative and is cut: choose one behind a rectifier."
             )
-        return Finding(kind="concepts", text=text, sites=(Site(layer=place.id),))
+        return Finding(kind="craft", text=text, sites=(Site(layer=place.id),), at_layer=place.id)

@@ -249,7 +249,13 @@ def _findings(question: Question, place: Place, tests: Sequence[_Test]) -> Itera
     for number, target in enumerate(targets):
         words = [_words(each, number, limit) for each in tests]
         text = f"At {place.id}, for {target_name(target, question.model)}: {'; '.join(words)}."
-        yield Finding(kind="concepts", text=text, sites=(Site(layer=place.id),))
+        yield Finding(
+            kind="tcav",
+            text=text,
+            sites=(Site(layer=place.id),),
+            target=number,
+            at_layer=place.id,
+        )
 
 
 def _words(test: _Test, target: int, limit: float) -> str:
