@@ -7,6 +7,7 @@ from traced import model_of
 
 from hooke_server.errors import InvalidArgumentError
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure, Region
+from hooke_server.techniques.attribution.question import Answer, Place
 from hooke_server.techniques.attribution.randomizing import randomized
 from hooke_server.techniques.frames import Picture
 from hooke_server.techniques.tables import Finding, Rows
@@ -153,3 +154,40 @@ def test_what_cannot_be_measured_is_refused(linear, tiny):
     twice = Evidence(measures=(EvidenceMeasure.DELETION, EvidenceMeasure.DELETION))
     with pytest.raises(InvalidArgumentError, match="once"):
         frames(model, tiny, "saliency", [unit(model, 1)], evidence=twice)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [("grid_features", {"cells": 3}), ("unit_features", {}), ("superpixel_features", {})],
+)
+def test_a_feature_counts_once_however_many_numbers_it_has(chain, small, features):
+    """Shapley values sum up to the target's change; cells of 8 by 8 pixels in 3 differ in size."""
+    model, _ = chain
+    given = {"permutations": 40, "features": features}
+    missed, good, _ = measured(model, small, "shapley_sampling", "completeness", **given)
+    assert max(missed) < 1e-4
+    assert all(good)
+
+
+def test_a_cell_shares_its_value_among_its_positions():
+    """Of a sum all positions of an even cell bring the same, and cells differ in size."""
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1, bias=False)).eval()
+    torch.nn.init.constant_(net[1].weight, 1.0)
+    cells = torch.arange(4) * 3 // 4
+    inputs = torch.randn(2, 1, 3, 3)[:, :, cells][:, :, :, cells].contiguous()
+    model = model_of(net, 1, 4, 4)
+    given = {"permutations": 60, "features": ("grid_features", {"cells": 3})}
+    targets = [unit(model, 0)]
+    left, good, _ = measured(model, inputs, "shapley_sampling", "infidelity", targets, **given)
+    assert max(left) < 1e-6
+    assert all(good)
+
+
+def test_a_stretched_patch_counts_once(linear, tiny):
+    """Patches of 3 by 3 over 4 by 4 positions hold one, two or four of them."""
+    model, _ = linear
+    place = Place(layer=model.layer("input"), value=tiny)
+    coarse = torch.randn(2, 2, 3, 3)
+    wide = Answer(place=place, values=coarse).stretched()
+    assert wide.values.shape == (2, 2, 4, 4)
+    assert torch.allclose(wide.shares.sum((2, 3)), coarse.sum((2, 3)), atol=1e-5)

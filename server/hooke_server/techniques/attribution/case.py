@@ -77,7 +77,14 @@ class Case:
     @cached_property
     def spread(self) -> Tensor:
         """The answer with its unit axis, [targets, samples, ...]."""
-        values = self.answer.values
+        return self._with_units(self.answer.values)
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """The same as shares, whose sum counts what belongs together once."""
+        return self._with_units(self.answer.shares)
+
+    def _with_units(self, values: Tensor) -> Tensor:
         if not self.answer.collapsed:
             return values
         unit = self.place.layer.unit_axis % self.place.value.ndim

@@ -8,6 +8,7 @@ two of its steps it tells its progress, so that it can be stopped there.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ def completeness(case: Case) -> Measuring:
     yield Progress(step=1, total=1)
     before, after = case.ends
     change = after - before
-    total = case.answer.values.flatten(2).sum(2).to(change)
+    total = case.answer.shares.flatten(2).sum(2).to(change)
     error = (total - change).abs() / change.abs().clamp(min=SMALL)
     return Measured(
         values=error,
@@ -58,7 +59,7 @@ def infidelity(case: Case) -> Measuring:
         value = torch.lerp(place.value, case.start, moved.expand_as(place.value))
         after = inquiry.measure(place.id, value, inquiry.samples)
         happened.append((inquiry.scores - after).T)
-        predicted.append((case.spread * moved).flatten(2).sum(2).to(after))
+        predicted.append((case.shares * moved).flatten(2).sum(2).to(after))
     said, was = torch.stack(predicted), torch.stack(happened)
     scale = (said * was).sum(0) / said.square().sum(0).clamp(min=SMALL)
     error = (scale * said - was).square().sum(0) / was.square().sum(0).clamp(min=SMALL)
@@ -177,7 +178,8 @@ def _ranks(case: Case) -> Tensor:
 def pointing(case: Case) -> Measuring:
     """The share of what speaks for the target that lies in the region (after Zhang et al. 2016)."""
     yield Progress(step=1, total=1)
-    maps, region = as_maps(case.answer), case.evidence.region
+    shares = replace(case.answer, values=case.answer.shares)
+    maps, region = as_maps(shares), case.evidence.region
     if maps is None or region is None:
         return None
     height, width = maps.shape[2:]
