@@ -158,7 +158,11 @@ def test_what_cannot_be_measured_is_refused(linear, tiny):
 
 @pytest.mark.parametrize(
     "features",
-    [("grid_features", {"cells": 3}), ("unit_features", {}), ("superpixel_features", {})],
+    [
+        ("grid_features", {"cells": 3}),
+        ("unit_features", {}),
+        ("superpixel_features", {"segments": 6}),
+    ],
 )
 def test_a_feature_counts_once_however_many_numbers_it_has(chain, small, features):
     """Shapley values sum up to the target's change; cells of 8 by 8 pixels in 3 differ in size."""
