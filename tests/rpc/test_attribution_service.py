@@ -206,7 +206,7 @@ FAILURES = [
         wanted(methods=[{"integrated_gradients": {"steps": 0}}]),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
-        "between 1 and 10000",
+        "between 1 and 2000",
     ),
     (
         wanted(

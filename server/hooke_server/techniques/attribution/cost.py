@@ -28,6 +28,9 @@ from hooke_server.techniques.visualization.requirements import upstream
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""
 
+EVIDENCE_COPIES = 8
+"""Of an answer, held at once while it is measured: its shares, its ranks, what they come from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -78,9 +81,12 @@ def attribution_cost(
     needed, area = upstream(model, read or (model.output_layer,)), _area(model, inputs)
     works = [_work(model, each, inputs, targets) for each in plan.methods]
     row = _row_bytes(needed, area, [work.effort for work in works])
-    beside = max(work.held(batch * targets, targets) for work in works) + _kept(model, plan, works)
+    beside = max(work.held(batch * targets, targets) for work in works) + _kept(
+        model, plan, works, targets
+    )
     rows = _rows(model, row, beside, memory)
     passes = _passes(works, targets) * (1 + plan.evidence.repeats)
+    passes += plan.evidence.rows(targets) * sum(len(each.layers) for each in plan.methods)
     estimate = Estimate(
         memory_bytes=beside + row * rows,
         macs=int(batch * macs_of(needed, area) * passes),
@@ -108,11 +114,14 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor], targets: int
     )
 
 
-def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work]) -> int:
+def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work], targets: int) -> int:
     """Bytes that are held until the end: places' values, and what evidence needs of its own."""
-    kept = sum(sum(work.answers) for work in works) * (1 + bool(plan.evidence.measures))
+    kept = sum(sum(work.answers) for work in works)
+    if not plan.evidence.measures:
+        return kept
+    largest = max(max(work.answers, default=0) for work in works)
     randomized = EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures
-    return kept + randomized * model.memory_bytes
+    return 2 * kept + EVIDENCE_COPIES * targets * largest + randomized * model.memory_bytes
 
 
 def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:
