@@ -188,13 +188,15 @@ def by_design(
     baselines: Sequence[Baseline],
     designing: Designing,
 ) -> Answers:
-    """Ask all coalitions of a design at all places, with looks at unfinished work."""
-    places = [
-        Coalitions(question, place, features, baselines, designing) for place in question.places
-    ]
-    done, total = 0, sum(each.design.count for each in places)
-    for coalitions in places:
+    """Ask all coalitions of a design at all places, with looks at unfinished work.
+
+    Places are prepared one by one, and the progress takes those to come for as large as this one.
+    """
+    done = 0
+    for number, place in enumerate(question.places):
+        coalitions = Coalitions(question, place, features, baselines, designing)
         design, shown = coalitions.design, 0
+        total = done + design.count * (len(question.places) - number)
         for scores in coalitions.passes():
             yield Progress(step=done + len(scores), total=total)
             part = len(scores) * PREVIEWS // design.count
