@@ -16,7 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
-from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.parameters import AtMost, Range
 from hooke_server.techniques.targets import Photograph
 
 
@@ -122,7 +122,9 @@ Baseline = (
 )
 
 Baselines = Annotated[
-    tuple[Baseline, ...], "What stands for nothing; several are averaged over. None: zeros."
+    tuple[Baseline, ...],
+    AtMost(16),
+    "What stands for nothing; several are averaged over. None: zeros.",
 ]
 
 

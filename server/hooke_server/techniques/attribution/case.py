@@ -65,7 +65,8 @@ class Case:
     @cached_property
     def start(self) -> Tensor:
         """The place's value where nothing is there."""
-        return self.question.starts_at(self.place, self.evidence.baselines or self.baselines)[0]
+        first = (self.evidence.baselines or self.baselines)[:1]
+        return self.question.starts_at(self.place, first)[0]
 
     @cached_property
     def ends(self) -> tuple[Tensor, Tensor]:

@@ -50,6 +50,7 @@ class _Work:
     rows : for each place the versions of each sample that are asked.
     scratch : for each place the other bytes.
     beside : bytes of what is held of other layers.
+    baselines : bytes of all baselines, and of samples that are mixed with them.
     """
 
     effort: Effort
@@ -57,12 +58,13 @@ class _Work:
     rows: Sequence[int]
     scratch: Sequence[int]
     beside: int
+    baselines: int
 
     def held(self, columns: int, targets: int) -> int:
         """Bytes that are held while it runs; `columns` are all samples' targets."""
         scores = SCORE_BYTES * columns * sum(self.rows) * self.effort.keeps_scores
         answers = self.effort.copies * targets * max(self.answers, default=0)
-        return answers + scores + sum(self.scratch) + self.beside
+        return answers + scores + sum(self.scratch) + self.beside + self.baselines
 
     def sent(self, targets: int) -> int:
         """Bytes of its tensors."""
@@ -102,16 +104,25 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor], targets: int
     layers = [model.layer(i) for i in plan.layers]
     batch, area = len(inputs[0]), _area(model, inputs)
     shapes = [_shape(model, each, inputs) for each in layers]
+    answers = [
+        int(each.output.count(batch) * 4 * (area if each.position_axes else 1)) for each in layers
+    ]
     return _Work(
         effort=effort,
-        answers=[
-            int(each.output.count(batch) * 4 * (area if each.position_axes else 1))
-            for each in layers
-        ],
+        answers=answers,
         rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
         scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
         beside=effort.beside(model, targets),
+        baselines=_baseline_bytes(plan, inputs, max(answers, default=0)),
     )
+
+
+def _baseline_bytes(plan: MethodPlan, inputs: Sequence[Tensor], place: int) -> int:
+    """Of each baseline the inputs, and the place's value: it, stacked, and mixed with samples."""
+    given = dict(plan.parameters).get("baselines")
+    if given is None:
+        return 0
+    return (len(given) or 1) * (sum(each.nbytes for each in inputs) + 3 * place)
 
 
 def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work], targets: int) -> int:
