@@ -66,3 +66,22 @@ def test_gradients_are_left_alone():
     model = load_live(torchvision.models.resnet18().eval(), (torch.zeros(1, 3, 32, 32),))
     targets = [node.target for node in model.probe([model.output_layer])._module.graph.nodes]
     assert not set(targets) & set(IN_PLACE.values())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_are_the_same_bits_where_only_a_relu_writes_over(name):
+    torch.manual_seed(0)
+    model = load_live(NETWORKS[name]().eval(), (torch.zeros(1, 3, 32, 32),))
+    layers = [*list(model.layers)[1::7], model.output_layer]
+    found = []
+    for probe in (model.probe(layers), model.gradient_probe(layers)):
+        pictures = torch.rand(
+            2, 3, 32, 32, generator=torch.Generator().manual_seed(1)
+        ).requires_grad_()
+        values = probe(pictures)
+        total = sum(value.square().sum() for value in values.values())
+        found.append((values, torch.autograd.grad(total, [pictures, *values.values()])))
+    (plain, exact), (values, gradients) = found
+    for layer in layers:
+        assert torch.equal(values[layer], plain[layer]), layer
+    assert all(torch.equal(one, other) for one, other in zip(gradients, exact, strict=True))

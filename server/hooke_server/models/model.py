@@ -24,7 +24,7 @@ from torch import Tensor
 from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.models.folding import Folded
 from hooke_server.models.graph import Graph
-from hooke_server.models.in_place import write_over
+from hooke_server.models.in_place import write_over, write_over_relu
 from hooke_server.models.kept import Kept
 from hooke_server.models.layer import Layer, TensorSpec
 from hooke_server.models.preprocessing import Preprocessing
@@ -172,6 +172,11 @@ class Model:
         `rewrite` changes the probe's copy of the graph; the model stays as it is.
         """
         return self._probes.get(self.given_graph(), tuple(layers), rewrite)
+
+    def gradient_probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
+        """The same, bit for bit, in less memory; for rewrites that replace no operation."""
+        graph = self.given_graph()
+        return self._probes.get(graph, tuple(layers), rewrite, write_over_relu, "gradients")
 
     def quick_probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:
         """A probe that is equal but for rounding, and quicker to climb through; see `folding`."""

@@ -12,7 +12,7 @@ from traced import model_of
 
 from hooke_server.techniques.attribution.methods.masks import Masks
 from hooke_server.techniques.attribution.methods.regression import _KernelShap, _Lime
-from hooke_server.techniques.attribution.methods.sensitivity import SobolOrder, _Hsic, _Sobol
+from hooke_server.techniques.attribution.methods.sensitivity import SobolDesign, SobolOrder, _Hsic
 from hooke_server.techniques.attribution.methods.shapley import _Orders
 from hooke_server.techniques.frames import Array
 
@@ -101,7 +101,7 @@ def test_rise_finds_the_only_part_that_matters():
 def test_sobol_by_jansens_formulas(order):
     model, targets = game()
     found = answer(model, PLAYERS[:1], "sobol", targets, designs=16, order=order)
-    said_to, keep = said(_Sobol(5, 16, order, generator()))
+    said_to, keep = said(SobolDesign(5, 16, order, generator()))
     expected = np.zeros((2, 5))
     for target in range(2):
         f = said_to[:, target].reshape(16, 7).numpy()

@@ -231,7 +231,8 @@ class Inquiry:
         if start not in {spec.name for spec in self.model.inputs}:
             rewrites.append(StartAt(self.model.given_graph(), start))
         chosen = InOrder(tuple(rewrites)) if len(rewrites) > 1 else next(iter(rewrites), None)
-        return self.model.probe(layers, chosen)
+        plain = rewrite is None
+        return (self.model.gradient_probe if plain else self.model.probe)(layers, chosen)
 
     def _forward(
         self, layers: Sequence[str], inputs: Sequence[Tensor], rewrite: Rewrite | None = None
