@@ -206,7 +206,7 @@ FAILURES = [
         wanted(methods=[{"integrated_gradients": {"steps": 0}}]),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
-        "between 1 and 10000",
+        "between 1 and 2000",
     ),
     (
         wanted(
@@ -221,6 +221,18 @@ FAILURES = [
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
         "needs the region",
+    ),
+    (
+        wanted("saliency", omit_tensors=True, omit_pictures=True),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        "nothing to send",
+    ),
+    (
+        wanted("saliency", omit_tensors=True, inputs=sample(count=205), targets=[unit(1)] * 5),
+        "RESOURCE_EXHAUSTED",
+        "LIMIT_EXCEEDED",
+        "1025 pictures",
     ),
     (
         wanted("saliency", drawings=[77]),
@@ -249,6 +261,19 @@ async def test_failures(edge, request_, code, reason, said):
     assert (got, info.reason) == (code, reason)
     assert said in message
     assert (0, "saliency") in await tensors(edge, wanted("saliency"))  # it still serves
+
+
+async def test_evidence_or_a_table_may_come_alone(edge):
+    alone = {"omit_tensors": True, "omit_pictures": True}
+    measured = wanted("saliency", evidence={"measures": ["EVIDENCE_MEASURE_COMPLETENESS"]}, **alone)
+    for request in (measured, wanted("causal_tracing", **alone)):
+        frames = await ended(edge.attributions.Attribute(request))
+        assert frames[-1].HasField("result")
+        assert not any(each.HasField("tensor_header") for each in frames)
+    [told] = await ended(
+        edge.attributions.Attribute(wanted("saliency", validate_only=True, **alone))
+    )
+    assert told.result.estimate.macs > 0
 
 
 async def test_another_models_place_is_refused(edge):

@@ -27,6 +27,7 @@ from hooke_server.rpc.work import streamed
 from hooke_server.techniques.attribution.cost import Cost, attribution_cost
 from hooke_server.techniques.attribution.explaining import explain
 from hooke_server.techniques.attribution.plans import AttributionPlan, bind
+from hooke_server.techniques.attribution.sending import check_sent
 from hooke_server.techniques.edits import bind_alone, with_edits
 from hooke_server.techniques.frames import Frames
 
@@ -86,6 +87,8 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
         bind_alone(changes, "edits")
         [model] = unpatched([given], edits)
         plan = bind(model, read_asked(request, places), inputs.digest)
+        if not request.validate_only:
+            check_sent(plan, len(inputs.tensors[0]))
         cost = attribution_cost(model, plan, inputs.tensors, self._worker.memory)
         work = Work(
             models=[(name, given)],

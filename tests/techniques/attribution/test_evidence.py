@@ -2,13 +2,16 @@
 
 import pytest
 import torch
-from answers import frames, unit
+from answers import answer, frames, unit
 from traced import model_of
 
 from hooke_server.errors import InvalidArgumentError
+from hooke_server.techniques.attribution.cost import attribution_cost
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure, Region
+from hooke_server.techniques.attribution.plans import Asked, AskedMethod, bind
+from hooke_server.techniques.attribution.question import Answer, Place
 from hooke_server.techniques.attribution.randomizing import randomized
-from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.frames import Picture, Progress
 from hooke_server.techniques.tables import Finding, Rows
 
 
@@ -155,3 +158,95 @@ def test_what_cannot_be_measured_is_refused(linear, tiny):
     twice = Evidence(measures=(EvidenceMeasure.DELETION, EvidenceMeasure.DELETION))
     with pytest.raises(InvalidArgumentError, match="once"):
         frames(model, tiny, "saliency", [unit(model, 1)], evidence=twice)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        ("grid_features", {"cells": 3}),
+        ("unit_features", {}),
+        ("superpixel_features", {"segments": 6}),
+    ],
+)
+def test_a_feature_counts_once_however_many_numbers_it_has(chain, small, features):
+    """Shapley values sum up to the target's change; cells of 8 by 8 pixels in 3 differ in size."""
+    model, _ = chain
+    given = {"permutations": 40, "features": features}
+    missed, good, _ = measured(model, small, "shapley_sampling", "completeness", **given)
+    assert max(missed) < 1e-4
+    assert all(good)
+
+
+def test_a_cell_shares_its_value_among_its_positions():
+    """Of a sum all positions of an even cell bring the same, and cells differ in size."""
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1, bias=False)).eval()
+    torch.nn.init.constant_(net[1].weight, 1.0)
+    cells = torch.arange(4) * 3 // 4
+    inputs = torch.randn(2, 1, 3, 3)[:, :, cells][:, :, :, cells].contiguous()
+    model = model_of(net, 1, 4, 4)
+    given = {"permutations": 60, "features": ("grid_features", {"cells": 3})}
+    targets = [unit(model, 0)]
+    left, good, _ = measured(model, inputs, "shapley_sampling", "infidelity", targets, **given)
+    assert max(left) < 1e-6
+    assert all(good)
+
+
+def test_a_stretched_patch_counts_once(linear, tiny):
+    """Patches of 3 by 3 over 4 by 4 positions hold one, two or four of them."""
+    model, _ = linear
+    place = Place(layer=model.layer("input"), value=tiny)
+    coarse = torch.randn(2, 2, 3, 3)
+    wide = Answer(place=place, values=coarse).stretched()
+    assert wide.values.shape == (2, 2, 4, 4)
+    assert torch.allclose(wide.shares.sum((2, 3)), coarse.sum((2, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize("measure", ["deletion", "insertion"])
+def test_points_of_a_curve_share_passes_and_stay_the_same(chain, small, measure):
+    model, _ = chain
+    targets, options = [unit(model, 1), unit(model, 4)], {"evidence": {"steps": 5}}
+    alone, _, _ = measured(model, small, "saliency", measure, targets, rows=1, **options)
+    together, _, found = measured(model, small, "saliency", measure, targets, rows=7, **options)
+    assert together == pytest.approx(alone, rel=1e-4, abs=1e-5)
+    told = [each.step for each in found if isinstance(each, Progress) and each.total == 12]
+    assert told == [2, 4, 6, 8, 10, 12]  # seven rows hold two points of three samples
+
+
+def test_seeds_are_compared_by_mean_and_deviation(chain, small):
+    model, _ = chain
+    given = {"samples": 4, "evidence": {"seeds": 5}}
+    told, _, _ = measured(model, small, "smooth_grad", "seed_interval", **given)
+    found = [
+        answer(model, small, "smooth_grad", [unit(model, 1)], seed=seed, samples=4)[0]
+        for seed in range(5)
+    ]
+    answers = torch.stack(found).flatten(2)
+    expected = answers.std(0).norm(dim=1) / answers.mean(0).norm(dim=1)
+    assert told == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("measures", "rows"),
+    [
+        (["completeness"], 1),
+        (["infidelity"], 10),
+        (["deletion"], 1 + 2 * 21),
+        (["deletion", "insertion", "infidelity"], 1 + 4 * 21 + 10),
+        (["max_sensitivity"], 10 * (1 + 3)),  # all that the method asks, ten times
+    ],
+)
+def test_the_estimate_counts_what_evidence_asks(chain, small, measures, rows):
+    model, _ = chain
+    targets = (unit(model, 1), unit(model, 4))
+    method = AskedMethod(name="integrated_gradients", globs=(), given={"steps": 1})
+
+    def estimate(names):
+        evidence = Evidence(measures=tuple(map(EvidenceMeasure, names)))
+        plan = bind(model, Asked(targets=targets, methods=(method,), evidence=evidence))
+        return attribution_cost(model, plan, [small], None).estimate
+
+    without, measuring = estimate([]), estimate(measures)
+    once = without.macs / (1 + 3)  # the sample itself, and a point with two ways back
+    told = (measuring.macs - without.macs) / once
+    assert told == pytest.approx(rows, rel=1e-3)
+    assert measuring.memory_bytes > without.memory_bytes

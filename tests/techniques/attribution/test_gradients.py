@@ -13,6 +13,7 @@ from hooke_server.techniques.attribution.baselines import (
     NoiseBaseline,
     ZeroBaseline,
 )
+from hooke_server.techniques.attribution.methods.paths import gauss_legendre
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.tables import Rows
 from hooke_server.techniques.targets import Site
@@ -158,6 +159,15 @@ def test_neuron_conductance_is_the_chain_rule_at_each_point(residual, pictures):
         total += weight * before
     handle.remove()
     assert difference(found[0], total * pictures) < EXACT
+
+
+@pytest.mark.parametrize("steps", [1, 7, 300, 2000])
+def test_points_of_a_line_are_those_of_the_rule(steps):
+    """Their powers sum up to the integrals of x^k; that they are kept costs one search a number."""
+    points, weights = gauss_legendre(steps)
+    for power in range(min(2 * steps, 20)):
+        assert float(weights @ points**power) == pytest.approx(1 / (power + 1), rel=1e-10)
+    assert gauss_legendre(steps)[0] is points
 
 
 def test_linear_networks_are_explained_exactly(linear):

@@ -10,7 +10,12 @@ from traced import model_of
 
 from hooke_server.errors import InvalidArgumentError
 from hooke_server.techniques.attribution.drawing import shown_picture
+from hooke_server.techniques.attribution.inquiry import Inquiry
+from hooke_server.techniques.attribution.plans import find_method
+from hooke_server.techniques.attribution.question import Answer, Question
+from hooke_server.techniques.attribution.targets import Target
 from hooke_server.techniques.frames import Array, Picture, Progress
+from hooke_server.techniques.targets import Site
 
 PICTURES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
 
@@ -159,3 +164,27 @@ def test_too_many_features_are_refused_where_all_are_weighed_together(residual):
     given = {"features": ("element_features", {})}
     with pytest.raises(InvalidArgumentError, match="12288 features, more than 2048"):
         frames(model, PICTURES, "kernel_shap", [unit(model, 0)], **given)
+
+
+@pytest.mark.parametrize("name", ["occlusion", "feature_ablation", "shapley_sampling"])
+def test_places_are_prepared_one_by_one(chain, name, monkeypatch):
+    """Before the first answer nothing is asked that only the second place needs."""
+    model, _ = chain
+    prepared, starts_at = [], Question.starts_at
+
+    def told(question, place, baselines):
+        prepared.append(place.id)
+        return starts_at(question, place, baselines)
+
+    monkeypatch.setattr(Question, "starts_at", told)
+    inputs, targets = torch.randn(1, 3, 8, 8), [Target(site=Site(layer="5", unit=1))]
+    inquiry = Inquiry(model, [inputs], targets, ["input", "1"])
+    steps = []
+    for each in find_method(name).function(Question.of(inquiry, ["input", "1"])):
+        if isinstance(each, Answer) and each.final:
+            assert prepared[-1] == each.place.id
+        if isinstance(each, Progress):
+            steps.append((each.step, each.total))
+    assert prepared == ["input", "1"]
+    assert steps == sorted(steps)
+    assert steps[-1][0] == steps[-1][1]

@@ -18,7 +18,7 @@ from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, R
 from hooke_server.models.layer import Layer, LayerKind
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
-from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.parameters import AtMost, Range
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.visualization.requirements import upstream
 
@@ -137,7 +137,9 @@ Baseline = (
 )
 
 Baselines = Annotated[
-    tuple[Baseline, ...], "What stands for nothing; several are averaged over. None: zeros."
+    tuple[Baseline, ...],
+    AtMost(16),
+    "What stands for nothing; several are averaged over. None: zeros.",
 ]
 
 

@@ -65,7 +65,8 @@ class Case:
     @cached_property
     def start(self) -> Tensor:
         """The place's value where nothing is there."""
-        return self.question.starts_at(self.place, self.evidence.baselines or self.baselines)[0]
+        first = (self.evidence.baselines or self.baselines)[:1]
+        return self.question.starts_at(self.place, first)[0]
 
     @cached_property
     def ends(self) -> tuple[Tensor, Tensor]:
@@ -77,7 +78,14 @@ class Case:
     @cached_property
     def spread(self) -> Tensor:
         """The answer with its unit axis, [targets, samples, ...]."""
-        values = self.answer.values
+        return self._with_units(self.answer.values)
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """The same as shares, whose sum counts what belongs together once."""
+        return self._with_units(self.answer.shares)
+
+    def _with_units(self, values: Tensor) -> Tensor:
         if not self.answer.collapsed:
             return values
         unit = self.place.layer.unit_axis % self.place.value.ndim

@@ -28,6 +28,9 @@ from hooke_server.techniques.visualization.requirements import upstream
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""
 
+EVIDENCE_COPIES = 8
+"""Of an answer, held at once while it is measured: its shares, its ranks, what they come from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -47,6 +50,7 @@ class _Work:
     rows : for each place the versions of each sample that are asked.
     scratch : for each place the other bytes.
     beside : bytes of what is held of other layers.
+    baselines : bytes of all baselines, and of samples that are mixed with them.
     """
 
     effort: Effort
@@ -54,12 +58,13 @@ class _Work:
     rows: Sequence[int]
     scratch: Sequence[int]
     beside: int
+    baselines: int
 
     def held(self, columns: int, targets: int) -> int:
         """Bytes that are held while it runs; `columns` are all samples' targets."""
         scores = SCORE_BYTES * columns * sum(self.rows) * self.effort.keeps_scores
         answers = self.effort.copies * targets * max(self.answers, default=0)
-        return answers + scores + sum(self.scratch) + self.beside
+        return answers + scores + sum(self.scratch) + self.beside + self.baselines
 
     def sent(self, targets: int) -> int:
         """Bytes of its tensors."""
@@ -78,9 +83,12 @@ def attribution_cost(
     needed, area = upstream(model, read or (model.output_layer,)), _area(model, inputs)
     works = [_work(model, each, inputs, targets) for each in plan.methods]
     row = _row_bytes(needed, area, [work.effort for work in works])
-    beside = max(work.held(batch * targets, targets) for work in works) + _kept(model, plan, works)
+    beside = max(work.held(batch * targets, targets) for work in works) + _kept(
+        model, plan, works, targets
+    )
     rows = _rows(model, row, beside, memory)
     passes = _passes(works, targets) * (1 + plan.evidence.repeats)
+    passes += plan.evidence.rows(targets) * sum(len(each.layers) for each in plan.methods)
     estimate = Estimate(
         memory_bytes=beside + row * rows,
         macs=int(batch * macs_of(needed, area) * passes),
@@ -96,23 +104,35 @@ def _work(model: Model, plan: MethodPlan, inputs: Sequence[Tensor], targets: int
     layers = [model.layer(i) for i in plan.layers]
     batch, area = len(inputs[0]), _area(model, inputs)
     shapes = [_shape(model, each, inputs) for each in layers]
+    answers = [
+        int(each.output.count(batch) * 4 * (area if each.position_axes else 1)) for each in layers
+    ]
     return _Work(
         effort=effort,
-        answers=[
-            int(each.output.count(batch) * 4 * (area if each.position_axes else 1))
-            for each in layers
-        ],
+        answers=answers,
         rows=[effort.rows_at(*each) for each in zip(layers, shapes, strict=True)],
         scratch=[effort.scratch(*each) for each in zip(layers, shapes, strict=True)],
         beside=effort.beside(model, targets),
+        baselines=_baseline_bytes(plan, inputs, max(answers, default=0)),
     )
 
 
-def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work]) -> int:
+def _baseline_bytes(plan: MethodPlan, inputs: Sequence[Tensor], place: int) -> int:
+    """Of each baseline the inputs, and the place's value: it, stacked, and mixed with samples."""
+    given = dict(plan.parameters).get("baselines")
+    if given is None:
+        return 0
+    return (len(given) or 1) * (sum(each.nbytes for each in inputs) + 3 * place)
+
+
+def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work], targets: int) -> int:
     """Bytes that are held until the end: places' values, and what evidence needs of its own."""
-    kept = sum(sum(work.answers) for work in works) * (1 + bool(plan.evidence.measures))
+    kept = sum(sum(work.answers) for work in works)
+    if not plan.evidence.measures:
+        return kept
+    largest = max(max(work.answers, default=0) for work in works)
     randomized = EvidenceMeasure.PARAMETER_RANDOMIZATION in plan.evidence.measures
-    return kept + randomized * model.memory_bytes
+    return 2 * kept + EVIDENCE_COPIES * targets * largest + randomized * model.memory_bytes
 
 
 def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:

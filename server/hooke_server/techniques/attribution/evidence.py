@@ -53,3 +53,14 @@ class Evidence:
             EvidenceMeasure.SEED_INTERVAL: self.seeds - 1,
         }
         return sum(again.get(each, 0) for each in self.measures)
+
+    def rows(self, targets: int) -> int:
+        """Versions of each sample that go through the network for one answer of a method."""
+        curve = (self.steps + 1) * targets
+        asked = {
+            EvidenceMeasure.INFIDELITY: self.samples,
+            EvidenceMeasure.DELETION: curve,
+            EvidenceMeasure.INSERTION: curve,
+        }
+        ends = {EvidenceMeasure.COMPLETENESS, EvidenceMeasure.DELETION, EvidenceMeasure.INSERTION}
+        return sum(asked.get(each, 0) for each in self.measures) + bool(ends & {*self.measures})

@@ -14,6 +14,7 @@ from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
 from hooke_server.techniques.attribution.proving import EVIDENCE, Proof
 from hooke_server.techniques.attribution.question import Answer, Question
+from hooke_server.techniques.attribution.sending import has_room
 from hooke_server.techniques.frames import (
     Array,
     Frame,
@@ -23,9 +24,6 @@ from hooke_server.techniques.frames import (
     Result,
 )
 from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
-
-MAX_PICTURES = 1024
-"""Pictures of one method at one place; where there would be more, the tensor comes alone."""
 
 ROWS = 256
 """Rows of a table that are sent at once."""
@@ -156,7 +154,7 @@ class _Run:
         if not self.plan.drawings or not has_pictures(model, place.layer):
             return
         maps = as_maps(answer)
-        if maps is None or maps.shape[0] * maps.shape[1] > MAX_PICTURES:
+        if maps is None or not has_room(*maps.shape[:2]):
             return
         for number, of_target in enumerate(maps):
             for sample, values in enumerate(of_target):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ def completeness(case: Case) -> Measuring:
     still = change.abs() <= RESOLUTION * after.abs().clamp(min=SMALL)
     if still.all():
         return None
-    total = case.answer.values.flatten(2).sum(2).to(change)
+    total = case.answer.shares.flatten(2).sum(2).to(change)
     error = ((total - change).abs() / change.abs()).masked_fill(still, math.nan)
     return Measured(
         values=error,
@@ -66,7 +67,7 @@ def infidelity(case: Case) -> Measuring:
         value = torch.lerp(place.value, case.start, moved.expand_as(place.value))
         after = inquiry.measure(place.id, value, inquiry.samples)
         happened.append((inquiry.scores - after).T)
-        predicted.append((case.spread * moved).flatten(2).sum(2).to(after))
+        predicted.append((case.shares * moved).flatten(2).sum(2).to(after))
     said, was = torch.stack(predicted), torch.stack(happened)
     scale = (said * was).sum(0) / said.square().sum(0).clamp(min=SMALL)
     error = (scale * said - was).square().sum(0) / was.square().sum(0).clamp(min=SMALL)
@@ -155,21 +156,20 @@ def _curves(case: Case, first: Tensor, second: Tensor) -> Generator[Progress, No
 
     At each point as many positions as its share have been replaced, the highest ranked first.
     """
-    inquiry, steps = case.inquiry, case.evidence.steps
+    inquiry, steps, ranks = case.inquiry, case.evidence.steps, _ranks(case)
     before, after = case.ends
     span = torch.where((after - before).abs() < SMALL, 1.0, after - before)
-    ranks = _ranks(case)
-    found = []
-    for target, rank in enumerate(ranks):
-        points = []
-        for step in range(steps + 1):
-            yield Progress(step=target * (steps + 1) + step + 1, total=len(ranks) * (steps + 1))
-            replaced = rank < step / steps
-            value = torch.where(replaced, second, first)
-            scores = inquiry.measure(case.place.id, value, inquiry.samples)[:, target]
-            points.append((scores - before[target]) / span[target])
-        found.append(torch.stack(points, 1))
-    return torch.stack(found)
+    points = [(target, step) for target in range(len(ranks)) for step in range(steps + 1)]
+    each, found = max(1, inquiry.rows // inquiry.batch), []
+    for begin in range(0, len(points), each):
+        some = points[begin : begin + each]
+        yield Progress(step=begin + len(some), total=len(points))
+        rows = [torch.where(ranks[target] < step / steps, second, first) for target, step in some]
+        said = inquiry.measure(case.place.id, torch.cat(rows), inquiry.samples.repeat(len(some)))
+        of_point = said.reshape(len(some), inquiry.batch, -1)
+        for (target, _), scores in zip(some, of_point, strict=True):
+            found.append((scores[:, target] - before[target]) / span[target])
+    return torch.stack(found).reshape(len(ranks), steps + 1, -1).transpose(1, 2)
 
 
 def _ranks(case: Case) -> Tensor:
@@ -185,7 +185,8 @@ def _ranks(case: Case) -> Tensor:
 def pointing(case: Case) -> Measuring:
     """The share of what speaks for the target that lies in the region (after Zhang et al. 2016)."""
     yield Progress(step=1, total=1)
-    maps, region = as_maps(case.answer), case.evidence.region
+    shares = replace(case.answer, values=case.answer.shares)
+    maps, region = as_maps(shares), case.evidence.region
     if maps is None or region is None:
         return None
     height, width = maps.shape[2:]
@@ -238,13 +239,16 @@ def _rank_correlation(one: Tensor, other: Tensor) -> Tensor:
 def seed_interval(case: Case) -> Measuring:
     """How much seeds differ: the norm of the answer's deviation over that of its mean."""
     inquiry = case.inquiry
-    found = [case.answer.values]
-    for more in range(1, case.evidence.seeds):
-        other = inquiry.about(inquiry.model, inquiry.inputs, inquiry.seed + more)
-        found.append((yield from case.again(other)))
-    answers = torch.stack(found)
-    deviation = answers.std(0).flatten(2).norm(dim=2)
-    share = deviation / answers.mean(0).flatten(2).norm(dim=2).clamp(min=SMALL)
+    mean, squares = case.answer.values, torch.zeros_like(case.answer.values)
+    for more in range(1, case.evidence.seeds):  # Welford 1962, so that no answer is kept
+        found = yield from case.again(
+            inquiry.about(inquiry.model, inquiry.inputs, inquiry.seed + more)
+        )
+        apart = found - mean
+        mean = mean + apart / (more + 1)
+        squares = squares + apart * (found - mean)
+    deviation = (squares / (case.evidence.seeds - 1)).sqrt().flatten(2).norm(dim=2)
+    share = deviation / mean.flatten(2).norm(dim=2).clamp(min=SMALL)
     return Measured(
         values=share,
         verdict=lambda value: (

@@ -126,12 +126,14 @@ class Method(Technique):
     default : from the model and the layers of the targets, where it looks by itself.
     check : raises for what cannot be asked, from the model, the field and the parameters.
     misfit : why its parameters do not fit a layer where it may look; empty where they do.
+    tables : whether it sends tables, beside tensors and pictures.
     """
 
     effort: Callable[..., Effort]
     places: PlaceObstacle
     default: Callable[[Model, Sequence[str]], Sequence[str]]
     misfit: Callable[..., str]
+    tables: bool
 
 
 def method(
@@ -145,6 +147,7 @@ def method(
     check: Callable[..., None] = lambda *_, **__: None,
     target: Obstacle = lambda model, site: "",
     misfit: Callable[..., str] = lambda *_, **__: "",
+    tables: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a method, named like the function.
 
@@ -154,6 +157,7 @@ def method(
     check : (model, field, **parameters), raises for what cannot be asked.
     target : why what a place says cannot be explained so; empty where it can.
     misfit : (model, layer, **parameters), says why they do not fit a layer.
+    tables : whether it sends tables too.
     """
 
     def declare(function: Function) -> Function:
@@ -175,6 +179,7 @@ def method(
                 places=places,
                 default=default,
                 misfit=misfit,
+                tables=tables,
             )
         )
         return function

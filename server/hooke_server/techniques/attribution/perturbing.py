@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hooke_server.techniques.attribution.baselines import Baseline
 from hooke_server.techniques.attribution.features import Division, division
-from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
+from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question, sizes_of
 from hooke_server.techniques.frames import Progress
 
 PREVIEWS = 8
@@ -67,12 +67,25 @@ class Mixture:
         """The same, through masks of positions, [draws, *positions]."""
         return self.scores(masks[:, None].unsqueeze(self.unit_axis + 1))
 
-    def answer(self, values: Tensor, errors: Tensor | None = None, *, final: bool = True) -> Answer:
-        """Numbers for each of the columns and the place's axes, [columns, ...], as an answer."""
+    def answer(
+        self,
+        values: Tensor,
+        errors: Tensor | None = None,
+        sizes: Tensor | None = None,
+        *,
+        final: bool = True,
+    ) -> Answer:
+        """Numbers for each of the columns and the place's axes, [columns, ...], as an answer.
+
+        Parameters
+        ----------
+        sizes : as the answer's, [samples or 1, ...].
+        """
         return Answer(
             place=self.place,
             values=self._by_target(values),
             deviation=None if errors is None else self._by_target(errors),
+            sizes=sizes,
             final=final,
         )
 
@@ -145,7 +158,16 @@ class Coalitions:
         """What follows from the answers; each number of a feature holds the feature's value."""
         estimated = self.design.estimate(scores)
         errors = None if estimated.errors is None else self._spread(estimated.errors)
-        return self._mixture.answer(self._spread(estimated.values), errors, final=final)
+        values = self._spread(estimated.values)
+        return self._mixture.answer(values, errors, self._sizes(values), final=final)
+
+    def _sizes(self, values: Tensor) -> Tensor:
+        """How many of the values each feature holds, [samples or 1, ...]."""
+        sizes = sizes_of(self._labels)
+        spread = values[0].numel() // self._labels[0].numel()  # along axes that labels lack
+        if values.ndim < sizes.ndim:
+            sizes = sizes.squeeze(self._mixture.unit_axis)
+        return sizes * spread
 
     def _spread(self, values: Tensor) -> Tensor:
         """[features, columns] as [columns, *the place's other axes], without units if alike."""
@@ -166,13 +188,15 @@ def by_design(
     baselines: Sequence[Baseline],
     designing: Designing,
 ) -> Answers:
-    """Ask all coalitions of a design at all places, with looks at unfinished work."""
-    places = [
-        Coalitions(question, place, features, baselines, designing) for place in question.places
-    ]
-    done, total = 0, sum(each.design.count for each in places)
-    for coalitions in places:
+    """Ask all coalitions of a design at all places, with looks at unfinished work.
+
+    Places are prepared one by one, and the progress takes those to come for as large as this one.
+    """
+    done = 0
+    for number, place in enumerate(question.places):
+        coalitions = Coalitions(question, place, features, baselines, designing)
         design, shown = coalitions.design, 0
+        total = done + design.count * (len(question.places) - number)
         for scores in coalitions.passes():
             yield Progress(step=done + len(scores), total=total)
             part = len(scores) * PREVIEWS // design.count

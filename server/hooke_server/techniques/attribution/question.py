@@ -12,6 +12,7 @@ its own (a `Picture` that only it can draw). Between two items lies at most one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -58,13 +59,21 @@ class Answer:
     values : [targets, samples, *the place's other axes], or without the unit axis where
         units are not told apart; a coarser map where it is of patches.
     deviation : their standard errors, where they were drawn.
+    sizes : of how many numbers each value is the value as a whole, since they come and go
+        together; broadcast to the values. None: each stands for itself.
     final : whether this is more than a look at unfinished work.
     """
 
     place: Place
     values: Tensor
     deviation: Tensor | None = None
+    sizes: Tensor | None = None
     final: bool = True
+
+    @property
+    def shares(self) -> Tensor:
+        """The values, where numbers with one value in common share it: their sum counts it once."""
+        return self.values if self.sizes is None else self.values / self.sizes.to(self.values)
 
     @property
     def collapsed(self) -> bool:
@@ -76,7 +85,16 @@ class Answer:
         extents = [self.place.value.shape[axis] for axis in self.place.layer.position_axes]
         if not self.collapsed or list(self.values.shape[2:]) == extents:
             return self
-        return replace(self, values=F.interpolate(self.values, extents, mode="nearest"))
+        coarse = self.values.shape[2:]
+        patches = torch.arange(math.prod(coarse), dtype=torch.float64).reshape(1, 1, *coarse)
+        labels = F.interpolate(patches, extents, mode="nearest")[0].long()
+        values = F.interpolate(self.values, extents, mode="nearest")
+        return replace(self, values=values, sizes=sizes_of(labels))
+
+
+def sizes_of(labels: Tensor) -> Tensor:
+    """How many numbers of a sample have the label that each has, [samples, ...]."""
+    return torch.stack([each.flatten().bincount()[each] for each in labels])
 
 
 Answers = Iterator[Progress | Answer | Array | Picture | Table | Rows | Finding]

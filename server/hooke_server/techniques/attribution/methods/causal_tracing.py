@@ -72,6 +72,7 @@ def _effort(*, part: TracedPart, **_: object) -> Effort:
     "https://arxiv.org/abs/2202.05262",
     effort=_effort,
     places=anywhere,
+    tables=True,
 )
 def causal_tracing(
     question: Question,

@@ -79,6 +79,7 @@ def _effort(*, concepts: int, crop: float, designs: int) -> Effort:
     places=mapped,
     default=last_maps,
     target=lambda model, site: picture_obstacle(model),
+    tables=True,
 )
 def craft(
     question: Question,

@@ -12,6 +12,7 @@ so that, layer by layer, what is brought back sums up to the difference of the t
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -61,28 +62,25 @@ def deep_lift(question: Question, *, baselines: Baselines = ()) -> Answers:
     the mean over them, which is DeepLIFT SHAP. Where no attention or normalization of each sample
     is on the way, the sum is the difference of the target's values.
     """
-    counts = len(question.places) * max(1, len(baselines))
-    done = 0
+    batch = question.inquiry.batch
+    done, total = 0, len(question.places) * max(1, len(baselines)) * batch
     for place in question.places:
         summed = question.nothing(place)
         starts = question.starts_at(place, baselines)
-        for start in starts:
-            summed = summed + _multipliers(question, place, start) * (place.value - start)
+        for start, sample in product(starts, range(batch)):
+            moved = place.value[sample] - start[sample]
+            summed[:, sample] += _multipliers(question, place, start, sample) * moved
             done += 1
-            yield Progress(step=done, total=counts)
+            yield Progress(step=done, total=total)
         yield Answer(place=place, values=summed / len(starts))
 
 
-def _multipliers(question: Question, place: Place, start: Tensor) -> Tensor:
-    """[targets, samples, ...]; each pass holds a few samples and, behind them, their baselines."""
-    inquiry = question.inquiry
-    found = []
-    for sample in range(inquiry.batch):
-        pair = torch.stack([place.value[sample], start[sample]])
-        which = torch.tensor([sample, sample])
-        passed = inquiry.differentiate(place.id, pair, which, rewrite=RESCALED, together=2)
-        found.append(passed.gradients[place.id][:, :1])
-    return torch.cat(found, 1)
+def _multipliers(question: Question, place: Place, start: Tensor, sample: int) -> Tensor:
+    """Of one sample, [targets, ...]; its pass holds it and, behind it, its baseline."""
+    pair = torch.stack([place.value[sample], start[sample]])
+    which = torch.tensor([sample, sample])
+    passed = question.inquiry.differentiate(place.id, pair, which, rewrite=RESCALED, together=2)
+    return passed.gradients[place.id][:, 0]
 
 
 def _rescaled(computed: Function) -> Function:

@@ -21,7 +21,7 @@ from hooke_server.techniques.attribution.perturbing import (
     Mixture,
     by_design,
 )
-from hooke_server.techniques.attribution.question import Answers, Question
+from hooke_server.techniques.attribution.question import Answers, Place, Question
 from hooke_server.techniques.frames import Progress
 from hooke_server.techniques.parameters import AtMost, Range
 
@@ -111,12 +111,11 @@ def occlusion(
 
     Each position takes the mean over the windows that hid it, all units together.
     """
-    slides = [
-        _Slide(Mixture(question, each, baselines), window, stride) for each in question.places
-    ]
+    slides = [_Slide(each, window, stride) for each in question.places]
     done, total = 0, sum(len(slide.corners) for slide in slides)
     for slide in slides:
-        mixture, whole = slide.mixture, question.inquiry.scores.flatten()
+        mixture = Mixture(question, slide.place, baselines)
+        whole = question.inquiry.scores.flatten()
         fallen = torch.zeros(mixture.columns, math.prod(mixture.positions), dtype=torch.float64)
         hidden, shown = torch.zeros(fallen.shape[1], dtype=torch.float64), 0
         for begin in range(0, len(slide.corners), mixture.draws):
@@ -137,15 +136,15 @@ def occlusion(
 class _Slide:
     """The ways of a window over a place."""
 
-    def __init__(self, mixture: Mixture, window: Sequence[int], stride: Sequence[int]) -> None:
-        self.mixture = mixture
-        self._window, steps = extents(window, stride, mixture.positions)
-        self.corners = list(corners(self._window, steps, mixture.positions))
+    def __init__(self, place: Place, window: Sequence[int], stride: Sequence[int]) -> None:
+        self.place, self._positions = place, _shape(place.layer, place.value.shape)
+        self._window, steps = extents(window, stride, self._positions)
+        self.corners = list(corners(self._window, steps, self._positions))
 
     def windows(self, begin: int, count: int) -> Tensor:
         """1 inside some of the windows, 0 elsewhere, [windows, *positions]."""
         chosen = self.corners[begin : begin + count]
-        masks = torch.zeros(len(chosen), *self.mixture.positions)
+        masks = torch.zeros(len(chosen), *self._positions)
         for mask, corner in zip(masks, chosen, strict=True):
             mask[tuple(slice(a, a + n) for a, n in zip(corner, self._window, strict=True))] = 1
         return masks

@@ -114,6 +114,7 @@ def _effort(
     places=inner,
     default=last_maps,
     check=_check,
+    tables=True,
 )
 def tcav(
     question: Question,
