@@ -11,16 +11,16 @@ from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
-from hooke.messages import layer_name, listed, model_name, number
+from hooke.messages import listed, model_name, number
 from hooke.methods import METHODS, Method
 from hooke.methods.baselines import Baseline
 from hooke.methods.gradients import IntegratedGradients
-from hooke.objectives import Algebra, as_objective
-from hooke.places import Place, location_message, place_locations
+from hooke.objectives import Algebra
+from hooke.places import Place
+from hooke.pointing import pointed_at
 from hooke.readout import IMAGE_FORMAT
 from hooke.tables import Finding, Table, joined
 from hooke.v1 import attribution_service_pb2 as pb
-from hooke.v1 import location_pb2
 
 _DRAWING = pb.DESCRIPTOR.enum_types_by_name["AttributionDrawing"]
 
@@ -180,23 +180,10 @@ def _add(request: pb.AttributeRequest, chosen: At, model: str) -> None:
 
 
 def _targets(model: str, options: AttributeOptions) -> list[pb.AttributionTarget]:
-    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
-    if (objective := options.get("objective")) is not None:
-        if place:
-            raise ValueError("explain a place or an objective, not both")
-        several = [objective] if isinstance(objective, Algebra) else objective
-        made = [pb.AttributionTarget() for _ in several]
-        for target, each in zip(made, several, strict=True):
-            fill(target.objective, as_objective(each), model)
-        return made
-    if not place:
+    """None where nothing is pointed at: each sample's strongest output is explained then."""
+    if not options.keys() & {"objective", *Place.__annotations__}:
         return []
-    if place.get("unit") == "all":
-        layer = place.get("layer")
-        name = model_name(model) if layer is None else layer_name(model, layer)
-        return [pb.AttributionTarget(units=location_pb2.UnitSelection(layer=name))]
-    places = place_locations(**place)
-    return [pb.AttributionTarget(location=location_message(each, model)) for each in places]
+    return pointed_at(pb.AttributionTarget, model, options)
 
 
 def collect_attributions(frames: Iterable[Frame]) -> Attributions:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
-from hooke.messages import layer_name, model_name, number
-from hooke.objectives import Algebra, as_objective
-from hooke.places import Place, location_message, place_locations
+from hooke.messages import number
+from hooke.objectives import Algebra
+from hooke.places import Place
+from hooke.pointing import pointed_at
 from hooke.readout import IMAGE_FORMAT
 from hooke.techniques import LENSES, FeatureVisualization, Lens
-from hooke.v1 import location_pb2
 from hooke.v1 import visualization_service_pb2 as pb
 
 
@@ -61,7 +61,7 @@ def visualize_request(
     """The request of a call; ValueError or TypeError for what the contract cannot say."""
     given: VisualizeOptions = options or {}
     request = pb.VisualizeRequest(
-        items=_items(model, given),
+        items=pointed_at(pb.VisualizationItem, model, given),
         seed=given.get("seed", 0),
         resume_from=given.get("resume_from") or "",
         edits=edit_messages(given.get("edits", ()), model),
@@ -80,22 +80,3 @@ def visualize_request(
     if (seconds := given.get("time_budget")) is not None:
         request.time_budget.FromNanoseconds(round(seconds * 1e9))
     return request
-
-
-def _items(model: str, options: VisualizeOptions) -> list[pb.VisualizationItem]:
-    """An item for each place or objective, or one for all units of a layer."""
-    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
-    if (objective := options.get("objective")) is not None:
-        if place:
-            raise ValueError("show a place or an objective, not both")
-        several = [objective] if isinstance(objective, Algebra) else objective
-        made = [pb.VisualizationItem() for _ in several]
-        for item, each in zip(made, several, strict=True):
-            fill(item.objective, as_objective(each), model)
-        return made
-    if place.get("unit") == "all":
-        layer = place.get("layer")
-        name = model_name(model) if layer is None else layer_name(model, layer)
-        return [pb.VisualizationItem(units=location_pb2.UnitSelection(layer=name))]
-    places = place_locations(**place)
-    return [pb.VisualizationItem(location=location_message(each, model)) for each in places]
