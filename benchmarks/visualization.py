@@ -159,7 +159,7 @@ def responses(
         caught: list[Tensor] = []
         hook = owner.get_submodule(layer).register_forward_hook(partial(_keep, caught))
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).float().permute(2, 0, 1)[None]
-        assert pixels.shape[-1] == size  # noqa: S101
+        assert pixels.shape[-1] == size  # noqa: S101  # a picture of another size would be no comparison
         with torch.no_grad():
             network((pixels - MEAN[:, None, None]) / STD[:, None, None])
         hook.remove()

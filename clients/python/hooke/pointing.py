@@ -21,7 +21,7 @@ def pointed_at(kind: type[T], model: str, options: Mapping[str, Any]) -> list[T]
 
     ValueError where there are places and objectives.
     """
-    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[assignment]
+    place: Place = {key: options[key] for key in Place.__annotations__ if key in options}  # type: ignore[assignment]  # mypy wants a literal
     if (objective := options.get("objective")) is not None:
         if place:
             raise ValueError("give a place or an objective, not both")
