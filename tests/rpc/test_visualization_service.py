@@ -92,7 +92,6 @@ STEPS = 400
 async def resumed(edge, stop, **options):
     """The frames of a run that went on from where another stopped, and those of the other."""
     first = await stop(wanted(UNIT, place(unit=2), ascent={"steps": STEPS}))
-    await nothing_runs(edge)
     checkpoint = first[0].checkpoint
     request = wanted(
         UNIT, place(unit=2), ascent={"steps": STEPS}, resume_from=checkpoint.id, **options

@@ -1,20 +1,21 @@
 """States of work that was stopped, kept for a while so that it can go on.
 
-    entry = states.open(series)         a new id, and a mapping that the work writes to
-    entry = states.resume(id, series)   the same with what stood there when the work stopped
+    async with states.work(series) as held:        a new id, and a mapping to write to
+    async with states.work(series, id) as held:    the same with what that work had written
 
 In memory only: after a restart, work begins anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from hooke_server.errors import InvalidArgumentError, NotFoundError, Reason
 
@@ -23,6 +24,12 @@ TIME_TO_LIVE = 3600.0
 
 MAX_BYTES = 512 << 20
 """Memory of all states of stopped work together."""
+
+PATIENCE = 10.0
+"""Seconds to wait for work to stop that shall go on.
+
+A client may leave and come back before its leaving has stopped the step that was being computed.
+"""
 
 
 class Part(Protocol):
@@ -62,15 +69,18 @@ class States:
         *,
         time_to_live: float = TIME_TO_LIVE,
         max_bytes: int = MAX_BYTES,
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.time_to_live = time_to_live
         self._max_bytes = max_bytes
+        self._patience = patience
         self._clock = clock
+        self._running: dict[str, asyncio.Event] = {}
         self._stopped: OrderedDict[str, Held] = OrderedDict()
 
-    @contextmanager
-    def work(self, series: str, resume_from: str = "") -> Iterator[Held]:
+    @asynccontextmanager
+    async def work(self, series: str, resume_from: str = "") -> AsyncIterator[Held]:
         """The state of work while it runs; kept when the block ends, in whatever way.
 
         Parameters
@@ -78,8 +88,9 @@ class States:
         series : what the work is; only the same can go on.
         resume_from : id of the state to begin with.
         """
-        found = self._find(resume_from, series) if resume_from else {}
+        found = await self._find(resume_from, series) if resume_from else {}
         held = Held(secrets.token_urlsafe(16), series, dict(found))
+        self._running[held.id] = asyncio.Event()
         try:
             yield held
         finally:
@@ -87,15 +98,24 @@ class States:
             if held.parts:
                 self._stopped[held.id] = held
             self._forget()
+            self._running.pop(held.id).set()
 
-    def _find(self, state_id: str, series: str) -> dict[str, Any]:
+    async def _find(self, state_id: str, series: str) -> dict[str, Part]:
+        if running := self._running.get(state_id):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(running.wait(), self._patience)
         self._forget()
         held = self._stopped.get(state_id)
         if held is None:
+            why = (
+                "its work runs still; stop it first"
+                if state_id in self._running
+                else f"its work stopped more than {self.time_to_live:g} seconds ago, or before its"
+                " first step, or the memory was needed; begin anew"
+            )
             raise NotFoundError(
                 Reason.CHECKPOINT_NOT_FOUND,
-                "no state of that checkpoint is kept: its work runs still, or it stopped more than"
-                f" {self.time_to_live:g} seconds ago, or the memory was needed; begin anew",
+                f"no state of that checkpoint is kept: {why}",
                 field="resume_from",
             )
         if held.series != series:

@@ -86,7 +86,8 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
                 yield sender.message(result=estimate_result(job.work, cost))
                 return
             await stack.enter_async_context(self._worker.reserve(cost.memory_bytes))
-            held = stack.enter_context(self._states.work(job.plan.series, job.resume_from))
+            state = self._states.work(job.plan.series, job.resume_from)
+            held = await stack.enter_async_context(state)
             if technique.resumable:
                 yield sender.message(checkpoint=self._checkpoint(held))
             messages = await stack.enter_async_context(aclosing(self._run(job, held, sender)))
