@@ -98,10 +98,25 @@ class Worker:
     def _turn(self, function: Callable[[], T]) -> Future[T]:
         if self._closed:
             raise UnavailableError(Reason.SHUTTING_DOWN, "the server is shutting down")
-        future = self._thread.submit(function)
+        future = self._thread.submit(_within_memory, function)
         self._turns.add(future)
         future.add_done_callback(self._turns.discard)
         return future
+
+
+def _within_memory(function: Callable[[], T]) -> T:
+    """What a function returns; ResourceExhaustedError where the device's memory ends."""
+    try:
+        return function()
+    except torch.OutOfMemoryError:
+        error = ResourceExhaustedError(
+            Reason.MEMORY_BUDGET_EXCEEDED,
+            "the device has no memory left for this: ask for less at once, or give the server"
+            " less by --model-memory and --work-memory",
+        )
+    # Here nothing refers any more to what the function held.
+    torch.cuda.empty_cache()
+    raise error
 
 
 class _Pull(Generic[T]):
