@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+
+T = TypeVar("T")
 
 LEAST_WORK_MEMORY = 2 << 30
 """Bytes for the work of all requests together, where nobody said another number."""
@@ -49,3 +54,18 @@ def work_memory(device: torch.device, model_memory: int) -> int:
         return LEAST_WORK_MEMORY
     total = torch.cuda.get_device_properties(device).total_memory
     return max(LEAST_WORK_MEMORY, (total - model_memory) // 2)
+
+
+def within_memory(function: Callable[[], T]) -> T:
+    """What a function returns; ResourceExhaustedError where the device's memory ends."""
+    try:
+        return function()
+    except torch.OutOfMemoryError:
+        error = ResourceExhaustedError(
+            Reason.MEMORY_BUDGET_EXCEEDED,
+            "the device has no memory left for this: ask for less at once, or give the server"
+            " less by --model-memory and --work-memory",
+        )
+    # Here nothing refers any more to what the function held.
+    torch.cuda.empty_cache()
+    raise error

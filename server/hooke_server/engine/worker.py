@@ -22,6 +22,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 
+from hooke_server.devices import within_memory
 from hooke_server.engine.memory import Budget
 from hooke_server.errors import Reason, ResourceExhaustedError, UnavailableError
 
@@ -98,25 +99,10 @@ class Worker:
     def _turn(self, function: Callable[[], T]) -> Future[T]:
         if self._closed:
             raise UnavailableError(Reason.SHUTTING_DOWN, "the server is shutting down")
-        future = self._thread.submit(_within_memory, function)
+        future = self._thread.submit(within_memory, function)
         self._turns.add(future)
         future.add_done_callback(self._turns.discard)
         return future
-
-
-def _within_memory(function: Callable[[], T]) -> T:
-    """What a function returns; ResourceExhaustedError where the device's memory ends."""
-    try:
-        return function()
-    except torch.OutOfMemoryError:
-        error = ResourceExhaustedError(
-            Reason.MEMORY_BUDGET_EXCEEDED,
-            "the device has no memory left for this: ask for less at once, or give the server"
-            " less by --model-memory and --work-memory",
-        )
-    # Here nothing refers any more to what the function held.
-    torch.cuda.empty_cache()
-    raise error
 
 
 class _Pull(Generic[T]):
