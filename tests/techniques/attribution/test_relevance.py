@@ -213,15 +213,15 @@ def test_it_is_told_how_much_has_arrived(small):
     lossless, lossy = (modelled(plain(bias=bias)) for bias in (False, True))
     kept = findings(lossless, small, targets=[unit(lossless, 2)], epsilon=1e-9)
     assert [(each.kind, each.sample) for each in kept] == [("conserved", 0), ("conserved", 1)]
-    assert "has arrived, 100%." in kept[0].text
+    assert "has arrived at input, 100%." in kept[0].text
     lost = findings(lossy, small, targets=[unit(lossy, 2)])
     values = answer(lossy, small, RELEVANCE, [unit(lossy, 2)])
     score = plain()(small)[:, 2].detach()
     for sample, each in enumerate(lost):
         arrived = float(values[0, sample].sum())
         assert each.kind == "unconserved"
-        assert f"Of {float(score[sample]):.3g}," in each.text
-        assert f" {arrived:.3g} has arrived" in each.text
+        assert f"Of {float(score[sample]):.3g} for unit 2" in each.text
+        assert f", {arrived:.3g} has arrived at input, " in each.text
         assert each.at_layer == "input"
 
 

@@ -51,7 +51,7 @@ def test_sums_are_a_share_of_the_target(model, composite, arrived, moved):
     values, [finding] = explained(
         model, prepared(model, skimage.data.chelsea()), [unit(model, CAT)], composite=composite
     )
-    score = float(finding.text.split(",")[0].removeprefix("Of "))
+    score = float(finding.text.split(" for ")[0].removeprefix("Of "))
     assert score == pytest.approx(9.25, abs=0.01)
     assert arrived[0] < float(values.sum()) / score < arrived[1]
     assert float(values.abs().sum()) / score < moved

@@ -188,8 +188,8 @@ def _findings(inquiry: Inquiry, place: Place, values: Tensor) -> Iterator[Findin
         name = explained.name(inquiry.model, sample)
         yield Finding(
             kind="conserved" if abs(kept - 1) <= KEPT else "unconserved",
-            text=f"Of {score:.3g}, which is what {place.id} is asked about for {name},"
-            f" {arrived:.3g} has arrived{_told(kept, inner)}.",
+            text=f"Of {score:.3g} for {name}, {arrived:.3g} has arrived at {place.id}"
+            f"{_told(kept, inner)}.",
             sites=(explained.site,) if explained.site else (),
             sample=sample,
             target=target,
