@@ -14,11 +14,11 @@ from traced import model_of
 from hooke_server.models.loaders import LoadContext, load_model
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.sources import Roots
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.tables import Finding
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 
 COMPOSITES = ["epsilon", "epsilon_plus", "epsilon_gamma", "epsilon_alpha2_beta1"]
 FIRST_LAYERS = ["same", "box", "flat", "squared_weights"]
