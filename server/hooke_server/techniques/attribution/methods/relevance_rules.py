@@ -62,7 +62,7 @@ def gamma_rule(gamma: float) -> Rule:
     def rule(operation: Weighted, x: Tensor, w: Tensor, b: Tensor | None, back: Tensor) -> Tensor:
         above, below = x.clamp(min=0), x.clamp(max=0)
         up, down = w + gamma * w.clamp(min=0), w + gamma * w.clamp(max=0)
-        # Without the bias, as the sums below, which so are never smaller than what it says.
+        # Without the bias, as the sums below: with it (zennit) these could be near 0, or turned.
         total = operation(x, w, None)
         return _by_parts(operation, [(above, up), (below, down)], back * (total > 0)) + _by_parts(
             operation, [(above, down), (below, up)], back * (total < 0)
