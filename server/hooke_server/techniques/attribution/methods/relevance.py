@@ -2,8 +2,8 @@
 
     R_i = sum_j  c_ij / (sum_i c_ij) R_j,   c_ij = x_i w_ij for the epsilon rule
 
-What goes back through the graph here is relevance, not gradient: `relevance_rules` has the rules,
-`relevance_way` puts them into a graph, `relevance_flow` knows which way it goes.
+What goes back through the graph here is relevance, not gradient: `relevance.rules` has the rules,
+`relevance.way` puts them into a graph, `relevance.flow` knows which way it goes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import is_picture
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.method import Effort, method
-from hooke_server.techniques.attribution.methods.relevance_flow import Flow
-from hooke_server.techniques.attribution.methods.relevance_rules import (
+from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
+from hooke_server.techniques.attribution.relevance.flow import Flow
+from hooke_server.techniques.attribution.relevance.rules import (
     Rule,
     alpha_beta_rule,
     box_rule,
@@ -32,8 +33,7 @@ from hooke_server.techniques.attribution.methods.relevance_rules import (
     gamma_rule,
     squared_weights_rule,
 )
-from hooke_server.techniques.attribution.methods.relevance_way import RelevanceWay, Rules
-from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
+from hooke_server.techniques.attribution.relevance.way import RelevanceWay, Rules
 from hooke_server.techniques.frames import Progress
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.tables import Finding

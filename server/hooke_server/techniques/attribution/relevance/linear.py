@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hooke_server.techniques.attribution.backwards import Function, computation, operation
-from hooke_server.techniques.attribution.methods.relevance_rules import Weighted
+from hooke_server.techniques.attribution.relevance.rules import Weighted
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hooke_server.techniques.attribution.backwards import (
     computation,
     operation,
 )
-from hooke_server.techniques.attribution.methods.relevance_flow import (
+from hooke_server.techniques.attribution.relevance.flow import (
     ADDED,
     DENSE,
     ENDS,
@@ -34,8 +34,8 @@ from hooke_server.techniques.attribution.methods.relevance_flow import (
     SUMS,
     Flow,
 )
-from hooke_server.techniques.attribution.methods.relevance_linear import Call, Linear, call_of
-from hooke_server.techniques.attribution.methods.relevance_rules import Rule, box_rule, shares
+from hooke_server.techniques.attribution.relevance.linear import Call, Linear, call_of
+from hooke_server.techniques.attribution.relevance.rules import Rule, box_rule, shares
 
 Gate = Callable[[Function, Sequence[Tensor], Tensor], Sequence[Tensor]]
 """From an operation of signals alone, the signals and relevance to the relevance of each."""
