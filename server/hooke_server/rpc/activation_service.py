@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -27,6 +26,7 @@ from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.presence import optional
+from hooke_server.rpc.threads import on_thread
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.activation_cost import estimate
@@ -146,7 +146,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         path: str,
         share: Share,
     ) -> Asked:
-        plan = await asyncio.to_thread(read_plan, model, message.readouts, f"{path}readouts")
+        plan = await on_thread(read_plan, model, message.readouts, f"{path}readouts")
         places, field = Places([model_id], [model]), f"{path}edits"
         edits = await requested_edits(places, message.edits, field, self._memory, share)
         return Asked(plan, edits, field)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -30,6 +29,7 @@ from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
+from hooke_server.rpc.threads import on_thread
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.comparison.activations import compare_activations
 from hooke_server.techniques.comparison.passes import Duo, Side
@@ -68,7 +68,7 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
             duo, content = await self._duo(request, models, stack)
-            plan = await asyncio.to_thread(read_activations, request, duo, self._worker.memory)
+            plan = await on_thread(read_activations, request, duo, self._worker.memory)
             parameters = activation_parameters(plan)
             job = Job(
                 work=_work(request, "compare_activations", models, parameters, content),
@@ -83,7 +83,7 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         """Tensor by tensor."""
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
-            plan = await asyncio.to_thread(read_weights, request, *(model for _, model in models))
+            plan = await on_thread(read_weights, request, *(model for _, model in models))
             job = Job(
                 work=_work(request, "compare_weights", models, {"weights": plan.names}),
                 cost=plan.estimate(),
@@ -143,7 +143,7 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
                     "with same_tensors the candidate has no inputs of its own",
                     field="candidate_inputs",
                 )
-            return await asyncio.to_thread(same_inputs, candidate, here, "inputs")
+            return await on_thread(same_inputs, candidate, here, "inputs")
         path = "candidate_inputs" if own else "inputs"
         return await self._memory.read(candidate, own or request.inputs, share, path=path)
 
