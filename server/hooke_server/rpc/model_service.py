@@ -187,7 +187,7 @@ def _read(
 ) -> Iterator[model_service_pb2.WeightSummary | Outgoing]:
     """Summary and, if it is wanted, tensor of each weight; for the compute thread."""
     for weight in weights:
-        tensor = model.weights[weight.key]
+        tensor = model.weight(weight.key)
         yield summary_message(weight, statistics(tensor, request.histogram_bins))
         if request.include_tensors:
             yield outgoing(tensor, tensor_pb2.TensorHeader(layer=layer, name=weight.name))
