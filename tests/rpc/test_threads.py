@@ -1,11 +1,21 @@
-"""A thread is waited for, also by those who do not want its answer any more."""
+"""What takes long is on a thread, which those who do not want its answer any more wait for too."""
 
 import asyncio
 import threading
+from operator import attrgetter
 
 import pytest
+from activation_streams import X, asked, message
+from serving import ended
+from test_record_activations import configuration, inline
 
+from hooke.v1 import comparison_service_pb2 as pb
+from hooke.v1 import input_pb2
+from hooke_server.rpc import activation_service
 from hooke_server.rpc.threads import on_thread
+from hooke_server.techniques.comparison.activations import ActivationPlan
+from hooke_server.techniques.comparison.units import UnitPlan
+from hooke_server.techniques.comparison.weights import WeightPlan
 
 
 class Busy:
@@ -71,3 +81,49 @@ async def test_a_deadline_is_told_as_one():
     busy.told.set()
     with pytest.raises(TimeoutError):
         await task
+
+
+@pytest.fixture
+def estimated(monkeypatch):
+    """The threads on which costs were estimated."""
+    threads = []
+
+    def watched(estimate):
+        def watching(*args):
+            threads.append(threading.current_thread())
+            return estimate(*args)
+
+        return watching
+
+    monkeypatch.setattr(activation_service, "estimate", watched(activation_service.estimate))
+    for plan in (ActivationPlan, UnitPlan, WeightPlan):
+        monkeypatch.setattr(plan, "estimate", watched(plan.estimate))
+    return threads
+
+
+ONE = [input_pb2.ModelInput(tensor=message(X))]
+SIDES = {"reference": "models/net", "candidate": "models/net"}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("activations.StreamActivations", asked("*")),
+        ("activations.StreamActivations", asked("*", validate_only=True)),
+        ("comparisons.CompareActivations", pb.CompareActivationsRequest(**SIDES, inputs=ONE)),
+        ("comparisons.MatchUnits", pb.MatchUnitsRequest(**SIDES, inputs=ONE, layer_id="stem")),
+        ("comparisons.CompareWeights", pb.CompareWeightsRequest(**SIDES)),
+    ],
+)
+async def test_costs_are_not_estimated_where_all_calls_wait(edge, estimated, method, request_):
+    await ended(attrgetter(method)(edge)(request_))
+    assert estimated
+    assert threading.current_thread() not in estimated
+
+
+async def test_a_recording_estimates_once_for_each_batch_size(edge, estimated):
+    runs = [inline(X), inline(X), inline(X[:1]), inline(X), inline(X[:1])]
+    calls = edge.activations.RecordActivations(iter([configuration("fc"), *runs]))
+    assert sum(frame.HasField("result") for frame in await ended(calls)) == 5
+    assert len(estimated) == 2
+    assert threading.current_thread() not in estimated
