@@ -26,7 +26,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -39,7 +39,7 @@ from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import Parameter, check_all
 from hooke_server.techniques.plans import Control, Item, Plan, Previews, View
 from hooke_server.techniques.signatures import plain_message, read_parameters
-from hooke_server.techniques.targets import Site
+from hooke_server.techniques.targets import Site, decoding_bytes
 
 
 class TechniqueKind(StrEnum):
@@ -130,7 +130,9 @@ class Technique:
 
     def estimate(self, models: Sequence[Model], plan: Plan) -> Estimate:
         """What `run` would cost."""
-        return self.cost(_view(models, plan, Control()), **dict(plan.parameters))
+        cost = self.cost(_view(models, plan, Control()), **dict(plan.parameters))
+        decoding = decoding_bytes((plan.items, plan.parameters))
+        return replace(cost, memory_bytes=cost.memory_bytes + decoding)
 
     def _check_item(self, models: Sequence[Model], item: Item, path: str) -> None:
         if item.site is None:

@@ -153,12 +153,13 @@ def _seen(
     """What the places say to pictures."""
     inquiry, steps = question.inquiry, prepared(question.model)
     layers = [place.id for place in question.places]
-    parts = []
-    for begin in range(0, len(pictures), inquiry.rows):
-        some = pictures[begin : begin + inquiry.rows]
-        shown = torch.stack([steps.decode(each.data, each.field) for each in some])
-        parts.append(inquiry.said_to(layers, [shown.to(inquiry.inputs[0])]))
-        yield Progress(step=begin + len(some), total=len(pictures))
+    parts, shown = [], []
+    for number, each in enumerate(pictures, 1):
+        shown.append(steps.decode(each.data, each.field))
+        if len(shown) == inquiry.rows or number == len(pictures):
+            parts.append(inquiry.said_to(layers, [torch.stack(shown).to(inquiry.inputs[0])]))
+            shown = []
+        yield Progress(step=number, total=len(pictures))
     return {layer: torch.cat([part[layer] for part in parts]).float() for layer in layers}
 
 
