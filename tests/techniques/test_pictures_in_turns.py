@@ -16,11 +16,11 @@ from hooke_server.techniques.attribution.cost import attribution_cost
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.attribution.explaining import explain
 from hooke_server.techniques.attribution.plans import Asked, AskedMethod, bind
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import ActivationDifference
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Photograph, Site, photographs
 from hooke_server.techniques.technique import all_techniques
-from hooke_server.techniques.visualization.measures import ActivationDifference
-from hooke_server.techniques.visualization.objectives import of
 
 EDGE = 200
 
