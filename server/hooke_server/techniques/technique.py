@@ -32,7 +32,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, Reason, invalid
 from hooke_server.models.model import Model
 from hooke_server.registry import Registry
 from hooke_server.techniques.frames import Estimate, Frames
@@ -99,9 +99,9 @@ class Technique:
     ) -> Plan:
         """Check everything and freeze it; unset parameters take their defaults."""
         if not items:
-            raise _invalid("name at least one item", "items")
+            raise invalid("name at least one item", "items")
         if len(models) > 1 and not self.several_models:
-            raise _invalid(f"all places that {self.name} is given must lie in one model", "items")
+            raise invalid(f"all places that {self.name} is given must lie in one model", "items")
         for index, item in enumerate(items):
             self._check_item(models, item, f"items[{index}]")
         values = check_all(self.parameters, given, self.name)
@@ -137,9 +137,9 @@ class Technique:
     def _check_item(self, models: Sequence[Model], item: Item, path: str) -> None:
         if item.site is None:
             if not self.takes_objectives:
-                raise _invalid(f"{self.name} takes locations and units, no objectives", path)
+                raise invalid(f"{self.name} takes locations and units, no objectives", path)
         elif item.site.model:
-            raise _invalid("all items must lie in one model", path)
+            raise invalid("all items must lie in one model", path)
         elif reason := self.obstacle(models[item.site.model], item.site):
             raise FailedPreconditionError(
                 Reason.TECHNIQUE_NOT_APPLICABLE,
@@ -170,10 +170,6 @@ def _without_steps(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _without_steps(value) for key, value in content.items() if key != "steps"}
     return [_without_steps(each) for each in content] if isinstance(content, list) else content
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
 
 
 def _nothing(view: View, **parameters: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, Reason, invalid
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import prepared
@@ -79,18 +79,14 @@ def _check(
         raise FailedPreconditionError(Reason.TECHNIQUE_NOT_APPLICABLE, message, field=field)
     names = [each.name for each in concepts]
     if not names or len(set(names)) < len(names) or not all(names):
-        raise _invalid("name at least one concept, each by a name of its own", f"{field}.concepts")
+        raise invalid("name at least one concept, each by a name of its own", f"{field}.concepts")
     for index, each in enumerate(concepts):
         if len(each.images) < LEAST:
             few = f"{each.name!r} has {len(each.images)} pictures; show at least {LEAST}"
-            raise _invalid(few, f"{field}.concepts[{index}].images")
+            raise invalid(few, f"{field}.concepts[{index}].images")
     if len(counter_examples) < 2 * LEAST:
         few = f"show at least {2 * LEAST} pictures of anything else, not {len(counter_examples)}"
-        raise _invalid(few, f"{field}.counter_examples")
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
+        raise invalid(few, f"{field}.counter_examples")
 
 
 def _effort(
