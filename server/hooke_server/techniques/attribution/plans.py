@@ -169,6 +169,9 @@ def _target(model: Model, item: Item, field: str) -> Target:
         check_objective(model, item.objective, field)
         if not item.objective.layers(model):
             raise invalid("the objective reads no layer, so no part of one matters to it", field)
+        if item.objective.photographs:
+            told = "an attribution compares with no picture; name places and directions alone"
+            raise invalid(told, field)
         return Target(objective=item.objective)
     if item.site is None or item.site.model:
         raise invalid("all targets must lie in the model that is asked about", field)
