@@ -104,6 +104,8 @@ class Parameter:
             raise self._wrong(value, path)
         if len(value) > self.most:
             raise invalid(f"{self.name} has at most {self.most} values", path)
+        if None in value:  # as of several choices one that is not specified
+            raise self._wrong(None, f"{path}[{value.index(None)}]")
         return tuple(self._one(each, f"{path}[{i}]", None) for i, each in enumerate(value))
 
     def plain(self, value: Any) -> Any:
