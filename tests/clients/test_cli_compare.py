@@ -26,7 +26,6 @@ def test_similarity_as_it_is_asked_for(ask, turned):
         for options in ((), ("--unbiased",), ("--features", "flattened"))
     ]
     assert len(set(values)) == 3
-    assert max(values) < 1
     [same] = ask(*call)["tables"]["layers"]
     assert same["cka"] == pytest.approx(1)
 

@@ -91,13 +91,14 @@ def activations(
         if dtype not in DTYPES:
             raise ValueError(f"--dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
         options["dtype"] = dtype
+    options["edits"] = edits(edit)
+    given = batch(inputs)
     with client(address, timeout) as connection:
         wanted = layer or [_output_layer(connection, name)]
-        options["edits"] = edits(edit)
         if estimate:
-            cost = connection.estimate(name, batch(inputs), wanted, **options)
+            cost = connection.estimate(name, given, wanted, **options)
             return show.estimate(cost, as_json=as_json)
-        answer = connection.activations(name, batch(inputs), wanted, **options)
+        answer = connection.activations(name, given, wanted, **options)
     return _print(answer, _write(answer, output), as_json=as_json)
 
 

@@ -100,8 +100,8 @@ def attribute(
         str | None,
         typer.Option(
             metavar="LEFT,TOP,RIGHT,BOTTOM",
-            help="Where the thing lies, for --evidence pointing; in shares of the picture: "
-            "0.2,0.1,0.8,0.9.",
+            help="Where the thing lies, for --evidence pointing; in shares of the picture as the"
+            " model gets it: 0.2,0.1,0.8,0.9.",
         ),
     ] = None,
     edit: EditTexts = None,
