@@ -75,7 +75,9 @@ def compare(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="What similarity (CKA) compares: pooled over positions, or flattened."),
+        typer.Option(
+            help="What similarity (CKA) compares: pooled over positions, the default, or flattened."
+        ),
     ] = None,
     unbiased: Annotated[
         bool, typer.Option("--unbiased", help="Estimate CKA without bias; takes 4 samples.")
