@@ -209,7 +209,7 @@ def test_a_visualization_streams_progress_previews_and_a_picture_for_each_unit(c
     progress = [frame for frame in frames if isinstance(frame, hooke.Progress)]
     assert [progress[-1].step, progress[-1].total_steps] == [4, 4]
     finished = [frame for frame in frames if isinstance(frame, hooke.Picture) and frame.final]
-    assert [picture.unit for picture in finished] == [7, 9]
+    assert [picture.location.unit for picture in finished] == [7, 9]
     assert any(isinstance(frame, hooke.Picture) and not frame.final for frame in frames)
     result = frames[-1]
     assert result.picture_count == 2
@@ -228,7 +228,7 @@ def test_the_seed_decides_the_picture(client):
 
 def test_a_class_has_a_name(client):
     picture = client.picture("demo", label="tiger cat", technique=QUICK)
-    assert picture.unit == list(client.model("demo").class_labels).index("tiger cat")
+    assert picture.location.unit == list(client.model("demo").class_labels).index("tiger cat")
     with pytest.raises(hooke.NotFoundError) as caught:
         client.picture("demo", label="tiger cta", technique=QUICK)
     assert caught.value.reason == "LABEL_NOT_FOUND"

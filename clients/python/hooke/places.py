@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from hooke.messages import layer_name, listed, model_name
+from hooke.messages import layer_id, layer_name, listed, model_id, model_name
 from hooke.v1 import location_pb2 as pb
 
 
@@ -28,6 +28,16 @@ class Location:
     label: str | None = None
     position: Sequence[int] = ()
     model: str | None = None
+
+    @classmethod
+    def read(cls, message: pb.Location) -> Location:
+        """The value of a message."""
+        return cls(
+            layer_id(message.layer) or None,
+            unit=message.unit if message.HasField("unit") else None,
+            position=tuple(message.position.indices),
+            model=model_id(message.layer),
+        )
 
 
 class Place(TypedDict, total=False):

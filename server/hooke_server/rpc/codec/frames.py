@@ -212,7 +212,7 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             tiles=map(self._tile, frame.tiles),
-            at_layer=self._layer(frame.at_layer),
+            layer=self._layer_of(frame.layer, frame.site),
             target=frame.target,
         )
         return {"picture": picture}
@@ -233,8 +233,13 @@ class Preparation:
     def _location(self, site: Site | None) -> location_pb2.Location | None:
         return None if site is None else location_message(self._work.models[site.model][0], site)
 
-    def _layer(self, layer: str) -> str:
-        return layer_name(self._work.models[0][0], layer) if layer else ""
+    def _layer(self, layer: str, model: int = 0) -> str:
+        return layer_name(self._work.models[model][0], layer) if layer else ""
+
+    def _layer_of(self, layer: str, *sites: Site | None) -> str:
+        """The layer that a frame says, or else the one that all its sites lie in."""
+        layers = {(site.layer, site.model) for site in sites if site is not None}
+        return self._layer(*layers.pop()) if len(layers) == 1 and not layer else self._layer(layer)
 
     def _preview_is_due(self, step: int) -> bool:
         """Previews of one step, one for each place, go together or not at all."""
@@ -265,7 +270,7 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             target=frame.target,
-            at_layer=self._layer(frame.at_layer),
+            layer=self._layer_of(frame.layer, *frame.sites),
         )
 
     def _result(self, frame: Result) -> Prepared:
