@@ -229,3 +229,25 @@ def test_optional_facts_are_none_where_they_are_unset():
     model = hooke.Model.read(message)
     assert (model.name, model.state, model.parity_error) == ("m", "READY", 0.0)
     assert model.preprocessing is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: asked(unit=2**31), "unit 2147483648 is too large; at most 2147483647"),
+        (lambda: asked(position=(0, 2**40)), "position 1099511627776 is too large"),
+        (lambda: asked(hooke.FeatureVisualization(steps=2**31)), "steps 2147483648 is too"),
+        (lambda: asked(preview_steps=[2**31]), "preview_steps 2147483648"),
+        (lambda: hooke.Readout(layers=["a"], units=[-(2**31)]).message(), "unit -2147483648"),
+        (
+            lambda: hooke.Readout(layers=["a"], slices={"row": slice(0, 2**31)}).message(),
+            "stop 2147483648",
+        ),
+        (lambda: hooke.Readout(layers=["a"], reduce=hooke.TopK(2**31)).message(), "k 2147"),
+        (lambda: hooke.FeatureMaps(max_units=2**31).message(), "max_units 2147483648"),
+        (lambda: hooke.edits.Ablate("a", units=2**31).message("m"), "unit 2147483648"),
+    ],
+)
+def test_numbers_that_the_contract_cannot_hold_are_refused_here(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -206,7 +206,8 @@ class Provenance:
 class Result:
     """The work is done. `duration` is in seconds; `metrics` sum the work up.
 
-    `outcome` is `COMPLETE`, or `TIME_BUDGET` where the time was used up before.
+    `outcome` is `COMPLETE`, `TIME_BUDGET` where the time was used up before, or `VALIDATED`
+    where it was only checked and estimated.
     """
 
     plan_digest: str

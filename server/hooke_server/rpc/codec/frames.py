@@ -42,6 +42,9 @@ PREVIEW_SECONDS = 0.2
 MAX_PICTURE = (4 << 20) - (64 << 10)
 """Bytes of the largest picture sent, which leaves room for the rest of its message."""
 
+MAX_STEPS = (1 << 31) - 1
+"""Of work that will not end anyway."""
+
 BUNDLE_SECONDS = 0.001
 BUNDLE_BYTES = 64 << 10
 """How long a bundle is made, and the size of an item that ends it."""
@@ -171,8 +174,8 @@ class Preparation:
         elapsed = self.elapsed()
         rate = (frame.step - self._first_step) / elapsed
         progress = frame_pb2.Progress(
-            step=frame.step,
-            total_steps=frame.total,
+            step=min(frame.step, MAX_STEPS),
+            total_steps=min(frame.total, MAX_STEPS),
             objective=frame.objective,
             elapsed=duration(elapsed),
             remaining=duration((frame.total - frame.step) / rate) if rate else None,
