@@ -6,6 +6,7 @@ import pytest
 import hooke
 from hooke import messages, objectives, readout, techniques
 from hooke.activations import collect
+from hooke.cli import save
 from hooke.places import location_message, place_locations
 from hooke.v1 import image_pb2, model_service_pb2, readout_pb2, visualization_pb2
 from hooke.visualization import visualize_request
@@ -186,7 +187,7 @@ def test_what_the_contract_cannot_say_is_refused_here(make, message):
 
 
 def picture(**fields):
-    return hooke.Picture(name="feature", final=True, layer="a", **fields)
+    return hooke.Picture(**{"name": "feature", "final": True, "layer": "a", **fields})
 
 
 def test_a_picture_is_saved_as_what_it_is(tmp_path):
@@ -196,6 +197,18 @@ def test_a_picture_is_saved_as_what_it_is(tmp_path):
     assert image.save(tmp_path / "b.jpeg").read_bytes() == b"\xff\xd8"
     with pytest.raises(ValueError, match=r"image/jpeg, not \.png; ask for format='png'"):
         image.save(tmp_path / "c.png")
+
+
+def test_several_pictures_get_names_that_tell_them_apart(tmp_path):
+    def written(*made):
+        return [path.name for path in save.pictures(tmp_path / "out.png", made)]
+
+    png = {"mime_type": "image/png", "data": b"\x89PNG", "layer": "a/b"}
+    unit = picture(**png, location=hooke.Location("fc", unit=7))
+    assert written(unit) == ["out.png"]
+    assert written(unit, unit) == ["out-a_b-unit7.png", "out-a_b-unit7-1.png"]
+    sheet = picture(**{**png, "name": "sheet", "layer": ""})
+    assert written(unit, sheet) == ["out-a_b-feature-unit7.png", "out-sheet.png"]
 
 
 def test_a_notebook_shows_a_picture_by_its_type():
