@@ -15,7 +15,8 @@ from hooke_server.engine.worker import Worker
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.attributions import read_asked
 from hooke_server.rpc.codec.edits import RequestedEdits
-from hooke_server.rpc.codec.frames import Preparation, read_format
+from hooke_server.rpc.codec.formats import read_format
+from hooke_server.rpc.codec.frames import Preparation
 from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places, only_model
 from hooke_server.rpc.codec.provenance import Work, estimate_result

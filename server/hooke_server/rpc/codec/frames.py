@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from typing import Any, Literal
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
 from hooke.v1 import frame_pb2, image_pb2, location_pb2, table_pb2, tensor_pb2
-from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, provenance
 from hooke_server.rpc.codec.tables import TableCodec
@@ -55,24 +55,7 @@ Prepared = dict[str, Any] | Outgoing
 Bundle = list[Prepared]
 """What goes together; frames that are left out are not in it."""
 
-FORMATS: dict[int, Literal["png", "jpeg", "webp"]] = {
-    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "png",
-    image_pb2.IMAGE_FORMAT_PNG: "png",
-    image_pb2.IMAGE_FORMAT_JPEG: "jpeg",
-    image_pb2.IMAGE_FORMAT_WEBP: "webp",
-}
-"""Formats of finished pictures."""
-
-
 _OUTCOMES = {True: frame_pb2.OUTCOME_COMPLETE, False: frame_pb2.OUTCOME_TIME_BUDGET}
-
-
-def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
-    """The format in which finished pictures are wanted."""
-    if wanted not in FORMATS:
-        message = f"{field} must be PNG, JPEG or WEBP"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, format=wanted)
-    return FORMATS[wanted]
 
 
 async def stream(
