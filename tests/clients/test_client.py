@@ -190,7 +190,7 @@ def test_weights_are_summed_up_as_numpy_would(client):
     [weight] = [each for name, each in weights.items() if name == "weight"]
     values = weight.tensor
     assert values.shape == weight.shape == (32, 3, 3, 3)
-    told = (weight.min, weight.max, weight.mean, weight.std, weight.zero_fraction)
+    told = (weight.minimum, weight.maximum, weight.mean, weight.std, weight.zero_fraction)
     expected = (values.min(), values.max(), values.mean(), values.std(), (values == 0).mean())
     np.testing.assert_allclose(told, expected, rtol=1e-5, atol=1e-7)
     counts, edges = np.histogram(values, bins=8)
