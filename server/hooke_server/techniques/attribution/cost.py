@@ -15,7 +15,7 @@ from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
 from hooke_server.techniques.frames import Estimate
-from hooke_server.techniques.visualization.cost import (
+from hooke_server.techniques.passes import (
     ALLOCATOR,
     SHARE,
     kept_bytes,
@@ -23,7 +23,7 @@ from hooke_server.techniques.visualization.cost import (
     macs_of,
     most_in_a_pass,
 )
-from hooke_server.techniques.visualization.requirements import upstream
+from hooke_server.techniques.reach import upstream
 
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""

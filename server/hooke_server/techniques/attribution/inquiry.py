@@ -23,7 +23,7 @@ from hooke_server.models.probe import Probe, Rewrite
 from hooke_server.models.rewrites import InOrder, StartAt
 from hooke_server.techniques.attribution.backwards import BeginAt
 from hooke_server.techniques.attribution.targets import Target, resolved
-from hooke_server.techniques.visualization.scene import Scene, Values
+from hooke_server.techniques.objectives.scene import Scene, Values
 
 
 @dataclass(frozen=True)
