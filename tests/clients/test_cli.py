@@ -91,7 +91,7 @@ def test_visualize(ask, tmp_path):
     quick = ("--set", "steps=4", "--set", "size=32")
     answer = ask("visualize", "demo", "-l", LAYER, "-u", 7, *quick, "-o", "unit.png", "--json")
     [picture] = answer["pictures"]
-    assert (picture["unit"], picture["file"]) == (7, "unit.png")
+    assert (picture["location"]["unit"], picture["file"]) == (7, "unit.png")
     assert (tmp_path / "unit.png").read_bytes()[:4] == b"\x89PNG"
     assert json.loads(answer["result"]["provenance"]["parameters_json"])["ascent"]["steps"] == 4
     ask("visualize", "demo", "-l", LAYER, "-u", 7, *quick, "--preview-every", 1, "-o", "u.png")

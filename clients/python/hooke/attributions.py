@@ -155,8 +155,8 @@ def attribute_request(
         targets=_targets(model, options),
         edits=edit_messages(options.get("edits", ()), model),
         drawings=[number(_DRAWING, each, "drawings") for each in listed(options.get("drawings"))],
-        omit_tensors=not options.get("tensors", True),
-        omit_pictures=not options.get("pictures", True),
+        include_tensors=options.get("tensors", True),
+        include_pictures=options.get("pictures", True),
         seed=options.get("seed", 0),
     )
     for each in several:

@@ -10,7 +10,6 @@ it; the weights of a live one may be trained meanwhile.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +26,7 @@ from hooke_server.models.graph import Graph
 from hooke_server.models.in_place import write_over, write_over_relu
 from hooke_server.models.kept import Kept
 from hooke_server.models.layer import Layer, TensorSpec
+from hooke_server.models.patterns import fitting, is_pattern
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.probe import Probe, ProbeCache, Rewrite
 from hooke_server.registry import not_found
@@ -170,13 +170,13 @@ class Model:
         """
         wanted: set[str] = set()
         for pattern in patterns:
-            if pattern in self.layers or not any(c in pattern for c in "*?["):
+            if pattern in self.layers or not is_pattern(pattern):
                 wanted.add(self.layer(pattern).id)
                 continue
-            fitting = fnmatch.filter(self.layers, pattern)
-            if not fitting:
+            found = fitting(pattern, self.layers)
+            if not found:
                 self.layer(pattern)
-            wanted.update(i for i in fitting if self.layers[i].output.dtype.is_floating_point)
+            wanted.update(i for i in found if self.layers[i].output.dtype.is_floating_point)
         return [layer for layer_id, layer in self.layers.items() if layer_id in wanted]
 
     def probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:

@@ -22,6 +22,7 @@ from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.readouts import read_plan
 from hooke_server.rpc.editing import patched_one, requested_edits
+from hooke_server.rpc.errors import about
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
@@ -152,7 +153,8 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         path: str,
         share: Share,
     ) -> Asked:
-        plan = await on_thread(read_plan, model, message.readouts, f"{path}readouts")
+        with about(model_id):
+            plan = await on_thread(read_plan, model, message.readouts, f"{path}readouts")
         places, field = Places([model_id], [model]), f"{path}edits"
         edits = await requested_edits(places, message.edits, field, self._memory, share)
         return Asked(plan, edits, field)

@@ -11,11 +11,12 @@ from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
 from hooke_server.rpc.codec.attributions import read_asked
 from hooke_server.rpc.codec.edits import RequestedEdits
-from hooke_server.rpc.codec.frames import read_format
+from hooke_server.rpc.codec.formats import read_format
 from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places, only_model
 from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.editing import patched, requested_edits, unpatched
+from hooke_server.rpc.errors import about
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.presence import optional
@@ -60,7 +61,8 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
         [name], [given], [changes] = places.names, places.models, edits.edits
         bind_alone(changes, "edits")
         [model] = unpatched([given], edits)
-        plan = bind(model, read_asked(request, places), inputs.digest)
+        with about(name):
+            plan = bind(model, read_asked(request, places), inputs.digest)
         if not request.validate_only:
             check_sent(plan, len(inputs.tensors[0]))
         cost = attribution_cost(model, plan, inputs.tensors, self._worker.memory)

@@ -22,7 +22,7 @@ from hooke_server.rpc.codec.comparisons import (
     read_weights,
     unit_parameters,
 )
-from hooke_server.rpc.codec.frames import read_format
+from hooke_server.rpc.codec.formats import read_format
 from hooke_server.rpc.codec.inputs import Inputs, same_inputs
 from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.framing import Sender

@@ -15,7 +15,8 @@ from hooke_server.engine.states import Held, States
 from hooke_server.engine.worker import Worker
 from hooke_server.errors import invalid
 from hooke_server.rpc.codec.edits import RequestedEdits
-from hooke_server.rpc.codec.frames import Preparation, duration, read_format
+from hooke_server.rpc.codec.formats import read_format
+from hooke_server.rpc.codec.frames import Preparation, duration
 from hooke_server.rpc.codec.items import Places, model_ids
 from hooke_server.rpc.codec.provenance import Work, estimate_result
 from hooke_server.rpc.codec.techniques import (

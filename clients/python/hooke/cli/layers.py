@@ -41,8 +41,8 @@ def layers(
             layer.unit_count or "",
             show.count(layer.parameter_count),
             show.count(layer.macs),
-            show.shape(field.size for field in layer.receptive_field)
-            if layer.receptive_field
+            show.shape(field.size for field in layer.receptive_fields)
+            if layer.receptive_fields
             else "",
         )
         for layer in found
@@ -83,7 +83,7 @@ def weights(
             each.name,
             each.dtype,
             show.shape(each.shape),
-            *(f"{value:.4g}" for value in (each.min, each.mean, each.max, each.std)),
+            *(f"{value:.4g}" for value in (each.minimum, each.mean, each.maximum, each.std)),
             f"{each.zero_fraction:.1%}",
             show.sparkline(each.histogram_counts),
         )

@@ -58,15 +58,21 @@ def _save_array(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
+def unit_word(picture: Picture) -> str:
+    """`unit7` of a picture about a unit, else nothing."""
+    place = picture.location
+    return "" if place is None or place.unit is None else f"unit{place.unit}"
+
+
 def pictures(path: Path, made: Sequence[Picture]) -> list[Path]:
     """Write pictures: one to `path` itself, several to names that tell their places."""
     if len(made) == 1:
         return [made[0].save(path)]
     written = []
+    several = len({picture.name for picture in made}) > 1
     for picture in made:
-        unit = [] if picture.unit is None else [f"unit{picture.unit}"]
-        at = [picture.at_layer, picture.name] if picture.at_layer else [picture.layer]
-        place = "-".join([path.stem, *(each.replace("/", "_") for each in at), *unit])
+        at = [picture.layer, picture.name if several else "", unit_word(picture)]
+        place = "-".join([path.stem, *(each.replace("/", "_") for each in at if each)])
         free = path.with_name(place + path.suffix)
         sample = 1
         while free in written:

@@ -181,8 +181,8 @@ def _tell_how_to_go_on(run: Run) -> None:
 
 def preview(picture: Picture, path: Path) -> Path:
     """Write a preview, over the last one of its unit."""
-    unit = "" if picture.unit is None else f"-unit{picture.unit}"
-    return picture.save(path.with_name(f"{path.stem}{unit}-preview{picture.suffix}"))
+    name = "-".join(filter(None, (path.stem, save.unit_word(picture), "preview")))
+    return picture.save(path.with_name(name + picture.suffix))
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def _parameter(parameter: Parameter) -> technique_service_pb2.TechniqueParameter
         maximum=bounds.high if bounds else None,
         choices=parameter.choices,
         repeated=parameter.repeated,
+        max_values=parameter.most if parameter.repeated else None,
         fields=[_part(name, part) for name, part in parts.items()],
     )
 

@@ -179,7 +179,7 @@ class _Run:
             item=self.index,
             sample=sample,
             target=number,
-            at_layer=answer.place.id,
+            layer=answer.place.id,
             final=answer.final,
             objective=value,
             caption=f"{self.chosen.method.title}: what speaks for {target.name(model, sample)}"

@@ -193,7 +193,7 @@ def _findings(inquiry: Inquiry, place: Place, values: Tensor) -> Iterator[Findin
             sites=(explained.site,) if explained.site else (),
             sample=sample,
             target=target,
-            at_layer=place.id,
+            layer=place.id,
         )
 
 

@@ -252,7 +252,7 @@ def _findings(question: Question, place: Place, tests: Sequence[_Test]) -> Itera
             text=text,
             sites=(Site(layer=place.id),),
             target=number,
-            at_layer=place.id,
+            layer=place.id,
         )
 
 
