@@ -21,9 +21,19 @@ export function go(to: string, { replace = false } = {}): void {
   if (moved) scrollTo(0, 0);
 }
 
+/** Names of what was asked of the very thing that the rest of the address shows. */
+const PASSING = ["evidence"];
+
+/** The present address, to be changed: what was asked of the old one goes. */
+function toBeChanged(): URL {
+  const url = new URL(href.value);
+  for (const name of PASSING) url.searchParams.delete(name);
+  return url;
+}
+
 /** The present address with some of its query changed; undefined and "" take a name out. */
 export function withQuery(changes: Record<string, string | undefined>): string {
-  const url = new URL(href.value);
+  const url = toBeChanged();
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined || value === "") url.searchParams.delete(name);
     else url.searchParams.set(name, value);
@@ -33,7 +43,7 @@ export function withQuery(changes: Record<string, string | undefined>): string {
 
 /** The present address with these values of a name that may stand there several times. */
 export function withEach(name: string, values: readonly string[]): string {
-  const url = new URL(href.value);
+  const url = toBeChanged();
   url.searchParams.delete(name);
   for (const value of values) url.searchParams.append(name, value);
   return readable(url);

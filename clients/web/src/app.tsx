@@ -44,7 +44,7 @@ export function App() {
             <circle cx="12" cy="12" r="10.5" />
             <circle cx="12" cy="12" r="4.5" />
           </svg>
-          Hooke
+          <span>Hooke</span>
         </a>
         <nav aria-label="Where we are">{place && <Crumbs place={place} />}</nav>
         <a href="/compare" aria-current={route.view === "compare" ? "page" : undefined}>

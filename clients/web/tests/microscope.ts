@@ -4,7 +4,9 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "../src/gen/google/rpc/error_details_pb";
 import { ActivationService } from "../src/gen/hooke/v1/activation_service_pb";
+import { AttributionService } from "../src/gen/hooke/v1/attribution_service_pb";
 import { ComparisonService } from "../src/gen/hooke/v1/comparison_service_pb";
+import { EvidenceMeasure } from "../src/gen/hooke/v1/evidence_pb";
 import { type Frame, FrameSchema } from "../src/gen/hooke/v1/frame_pb";
 import { type Picture, PictureRole, PictureSchema } from "../src/gen/hooke/v1/image_pb";
 import {
@@ -169,6 +171,13 @@ export function serverOf(shown: Bench): Server {
       listTechniques: () => ({ techniques: [...shown.techniques] }),
     });
     service(ActivationService, {});
+    service(AttributionService, {
+      attribute(request, { signal }) {
+        const measures = request.evidence?.measures.map((each) => EvidenceMeasure[each]) ?? [];
+        shown.asked.push(`attribute ${measures}`);
+        return watched(shown, signal);
+      },
+    });
     service(ComparisonService, {
       async *compareWeights({ reference, candidate }) {
         shown.asked.push(`compareWeights ${reference} ${candidate}`);
@@ -189,20 +198,25 @@ export function serverOf(shown: Bench): Server {
       },
     });
     service(VisualizationService, {
-      async *visualize(request, { signal }) {
+      visualize(request, { signal }) {
         shown.asked.push(`visualize ${request.technique.case}`);
-        let ended = false;
-        try {
-          for await (const content of shown.frames()) {
-            signal.throwIfAborted();
-            yield create(FrameSchema, { content });
-          }
-          ended = true;
-        } finally {
-          if (!ended) shown.cut += 1;
-        }
+        return watched(shown, signal);
       },
     });
   });
   return new Server(transport);
+}
+
+/** The frames; a stream that is left before its end is counted. */
+async function* watched(shown: Bench, signal: AbortSignal): AsyncGenerator<Frame> {
+  let ended = false;
+  try {
+    for await (const content of shown.frames()) {
+      signal.throwIfAborted();
+      yield create(FrameSchema, { content });
+    }
+    ended = true;
+  } finally {
+    if (!ended) shown.cut += 1;
+  }
 }

@@ -48,6 +48,17 @@ export function isReady({ parameters }: Technique, values: URLSearchParams): boo
   );
 }
 
+/** Why a technique cannot be asked from a form; empty where it can. */
+export function unaskable({ parameters }: Technique): string {
+  const wanting = parameters.some(
+    (each) => each.repeated && each.defaultValue === undefined && holdsImages(each),
+  );
+  return wanting ? "It needs lists of pictures: ask it through a client or the command line." : "";
+}
+
+const holdsImages = ({ type, fields }: TechniqueParameter): boolean =>
+  type === ParameterType.IMAGE || fields.some(holdsImages);
+
 async function valueJson(
   parameter: TechniqueParameter,
   field: DescField | undefined,

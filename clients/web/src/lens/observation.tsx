@@ -29,7 +29,7 @@ export function ObservationView({
       {nothing && work.active && <div class="plate pending" data-large={large} />}
       <div class="plates" data-large={large} data-count={all.length}>
         {all.map(([key, picture]) => (
-          <figure key={key} class="plate" data-long={picture.width > 1.6 * picture.height}>
+          <figure key={key} class="plate" {...(isLong(picture) && LONG)}>
             <Picture picture={picture} alt={describe(picture, what)} />
             <figcaption>
               {picture.caption}
@@ -53,6 +53,11 @@ export function ObservationView({
     </>
   );
 }
+
+const isLong = ({ width, height }: Made): boolean => width > 1.6 * height;
+
+/** It is pushed along where the screen is small, and a keyboard has to reach that. */
+const LONG = { "data-long": true, tabIndex: 0 };
 
 const area = ({ width, height }: Made): number => width * height;
 

@@ -3,6 +3,7 @@
 import { query, withOnly } from "../address";
 import { type Technique, TechniqueKind } from "../gen/hooke/v1/technique_service_pb";
 import { Empty, FailureCard, Waiting } from "../parts/status";
+import { useStrip } from "../parts/strip";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
@@ -16,12 +17,18 @@ export function LensPanel({ place }: { place: Place }) {
   const { value, failure, again } = useAnswer(() => server.techniquesAt(place), pathOf(place));
   if (failure) return <FailureCard failure={failure} again={again} />;
   if (!value) return <Waiting what="The list of lenses" />;
-  const lenses = value.filter(({ kind }) => kind === TechniqueKind.VISUALIZATION);
+  return <Lenses place={place} lenses={value.filter(isLens)} />;
+}
+
+const isLens = ({ kind }: Technique): boolean => kind === TechniqueKind.VISUALIZATION;
+
+function Lenses({ place, lenses }: { place: Place; lenses: readonly Technique[] }) {
   const fitting = lenses.filter(({ applicability }) => applicability?.applicable);
   const chosen = lenses.find(({ name }) => name === query.value.get("lens"));
+  const strip = useStrip(chosen?.name);
   return (
     <div class="lens-panel">
-      <nav class="lenses" aria-label="Lenses">
+      <nav ref={strip} class="lenses" aria-label="Lenses">
         {fitting.map(({ name, title }) => (
           <a
             key={name}
@@ -44,9 +51,14 @@ export function LensPanel({ place }: { place: Place }) {
   );
 }
 
+interface UnfitProps {
+  readonly lenses: readonly Technique[];
+  readonly reasonOf?: (lens: Technique) => string;
+}
+
 /** Those that do not fit the place, and why. */
-function Unfit({ lenses }: { lenses: readonly Technique[] }) {
-  const byReason = Map.groupBy(lenses, (lens) => lens.applicability?.reason ?? "");
+export function Unfit({ lenses, reasonOf = reasonAt }: UnfitProps) {
+  const byReason = Map.groupBy(lenses, reasonOf);
   return (
     <>
       {[...byReason].map(([reason, group]) => (
@@ -58,6 +70,9 @@ function Unfit({ lenses }: { lenses: readonly Technique[] }) {
     </>
   );
 }
+
+/** Why a lens does not fit the place. */
+export const reasonAt = ({ applicability }: Technique): string => applicability?.reason ?? "";
 
 /** The present place through another lens, with none of the last one's parameters. */
 const lensHref = (lens: string): string => withOnly(["tab", "photo"], { lens });

@@ -5,8 +5,10 @@ import { type Edit, message } from "../edits/notation";
 import {
   type AttributeRequest,
   AttributeRequestSchema,
+  AttributionDrawing,
   AttributionMethodSchema,
 } from "../gen/hooke/v1/attribution_service_pb";
+import { EvidenceSchema } from "../gen/hooke/v1/evidence_pb";
 import { LocationSchema } from "../gen/hooke/v1/location_pb";
 import type { Technique } from "../gen/hooke/v1/technique_service_pb";
 import {
@@ -18,6 +20,7 @@ import { photograph } from "../pictures/photographs";
 import { exactly } from "../pictures/reading";
 import { type Place, resourceName } from "../server/names";
 import { locationOf } from "../server/server";
+import type { Measure } from "./measures";
 import { messageJson } from "./message";
 
 /** A look at the unfinished work each so many steps; the server leaves out what comes too fast. */
@@ -55,22 +58,27 @@ export async function lensRequest(
   return request;
 }
 
-/** Why a model says what a unit says to a photograph, by a method at a layer or at the input. */
+/** What is asked of a method. */
+export interface Question {
+  /** The unit that is explained. */
+  readonly target: Place;
+  readonly photo: string;
+  /** The layers that are looked at; none: where the method looks by itself. */
+  readonly at: readonly string[];
+  readonly edits: readonly Edit[];
+}
+
+/** Why a model says what a unit says to a photograph, by a method at layers or at the input. */
 export async function attributionRequest(
   technique: Technique,
-  question: {
-    readonly target: Place;
-    readonly photo: string;
-    readonly at: string | undefined;
-    readonly edits: readonly Edit[];
-  },
+  question: Question,
   values: URLSearchParams,
 ): Promise<AttributeRequest> {
   const method = fromJson(
     AttributionMethodSchema,
     await techniqueJson(technique, AttributionMethodSchema, values),
   );
-  if (question.at !== undefined) method.layerGlobs = [exactly(question.at)];
+  method.layerGlobs = question.at.map(exactly);
   const { bytes } = await photograph(question.photo);
   return create(AttributeRequestSchema, {
     model: resourceName({ model: question.target.model }),
@@ -78,10 +86,22 @@ export async function attributionRequest(
     targets: [{ target: { case: "location", value: locationOf(question.target) } }],
     methods: [method],
     edits: question.edits.map((edit) => message(question.target.model, edit)),
-    includePictures: false,
+    drawings: [AttributionDrawing.OVERLAY],
     seed: BigInt(values.get("seed") ?? 0),
   });
 }
+
+/** What speaks for and against what the same request answers, and nothing else. */
+export const evidenceRequest = (
+  request: AttributeRequest,
+  measures: readonly Measure[],
+): AttributeRequest => ({
+  ...request,
+  drawings: [],
+  includePictures: false,
+  includeTensors: false,
+  evidence: create(EvidenceSchema, { measures: measures.map(({ number }) => number) }),
+});
 
 /** The filters of units of a first convolution, as one sheet. */
 export function filtersRequest(place: Place, units: readonly number[]): VisualizeRequest {

@@ -1,13 +1,30 @@
 /** Tables and findings that a stream has brought, as they describe themselves. */
 
+import { useState } from "preact/hooks";
 import { type Cell, type Column, ColumnType, type Finding } from "../gen/hooke/v1/table_pb";
 import { decimal } from "../parts/numbers";
 import { pathOf, placeOf } from "../server/names";
 import type { Table } from "../work/tables";
 import { words } from "./parameters";
 
+/** Rows that are shown at once: a table may have one for each place of a picture. */
+const MOST = 200;
+
+interface TableProps {
+  readonly table: Table;
+  /** Names of columns that would say what is known already. */
+  readonly without?: readonly string[];
+}
+
 /** A table with its caption; a column tells what it holds when it is pointed at. */
-export function TableView({ table }: { table: Table }) {
+export function TableView({ table, without = [] }: TableProps) {
+  const [most, show] = useState(MOST);
+  const columns = table.columns.filter(
+    ({ name }, at) =>
+      !without.includes(name) &&
+      (table.rows.length === 0 || table.rows.some(({ cells }) => cells[at]?.value.case)),
+  );
+  const left = table.rows.length - most;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and a keyboard has to reach that
     <section class="table-view" tabIndex={0} aria-label={table.caption || words(table.name)}>
@@ -15,7 +32,7 @@ export function TableView({ table }: { table: Table }) {
         {table.caption && <caption>{table.caption}</caption>}
         <thead>
           <tr>
-            {table.columns.map((column) => (
+            {columns.map((column) => (
               <th
                 key={column.name}
                 scope="col"
@@ -29,17 +46,22 @@ export function TableView({ table }: { table: Table }) {
           </tr>
         </thead>
         <tbody>
-          {table.rows.map((row, index) => (
+          {table.rows.slice(0, most).map((row, index) => (
             <tr key={index}>
-              {table.columns.map((column, at) => (
+              {columns.map((column) => (
                 <td key={column.name} data-text={isText(column)}>
-                  {textOf(row.cells[at])}
+                  {textOf(row.cells[table.columns.indexOf(column)])}
                 </td>
               ))}
             </tr>
           ))}
         </tbody>
       </table>
+      {left > 0 && (
+        <button type="button" class="quiet" onClick={() => show(most + MOST)}>
+          Show more of {left} further rows
+        </button>
+      )}
     </section>
   );
 }
@@ -65,7 +87,7 @@ export function FindingView({ finding }: { finding: Finding }) {
 
 const isText = ({ type }: Column): boolean => type === ColumnType.TEXT;
 
-function textOf(cell: Cell | undefined): string {
+export function textOf(cell: Cell | undefined): string {
   const value = cell?.value;
   switch (value?.case) {
     case "number":

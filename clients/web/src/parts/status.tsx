@@ -5,13 +5,29 @@ import type { Failure } from "../server/failure";
 import type { Work } from "../work/work";
 import { seconds } from "./numbers";
 
+interface StatusProps {
+  readonly work: Work;
+  readonly again: () => void;
+  readonly what: string;
+  /** Of work in parts, each of which counts its steps anew. */
+  readonly parts?: Parts;
+}
+
+interface Parts {
+  readonly done: number;
+  readonly total: number;
+  readonly name: string;
+}
+
 /** One line under everything that takes time. */
-export function WorkStatus({ work, again, what }: { work: Work; again: () => void; what: string }) {
+export function WorkStatus({ work, again, what, parts }: StatusProps) {
   const status = work.status.value;
   const { progress, result } = work.observation.value;
   const failure = work.failure.value;
   if (failure !== undefined) return <FailureCard failure={failure} again={again} />;
-  const steps = progress ? `step ${progress.step} of ${progress.totalSteps}` : "";
+  const steps = parts
+    ? `${parts.done} of ${parts.total} ${parts.name}`
+    : progress && `step ${progress.step} of ${progress.totalSteps}`;
   const duration = result?.duration;
   return (
     <div class="status" data-status={status}>
@@ -22,7 +38,7 @@ export function WorkStatus({ work, again, what }: { work: Work; again: () => voi
         {status === "done" &&
           `done${duration ? ` in ${seconds(Number(duration.seconds) + duration.nanos / 1e9)}` : ""}`}
       </span>
-      {status === "running" && <Bar work={work} what={what} />}
+      {status === "running" && <Bar work={work} what={what} parts={parts} />}
       {work.active ? (
         <button type="button" class="quiet" onClick={() => work.stop()}>
           Stop
@@ -36,16 +52,16 @@ export function WorkStatus({ work, again, what }: { work: Work; again: () => voi
   );
 }
 
-function Bar({ work, what }: { work: Work; what: string }) {
+function Bar({ work, what, parts }: { work: Work; what: string; parts: Parts | undefined }) {
   const { progress } = work.observation.value;
-  const total = progress?.totalSteps ?? 0;
-  const step = progress?.step ?? 0;
-  const left = progress?.remaining;
+  const total = parts?.total ?? progress?.totalSteps ?? 0;
+  const step = parts?.done ?? progress?.step ?? 0;
+  const left = parts ? undefined : progress?.remaining;
   return (
     <>
       <progress aria-label={what} {...(total > 0 && { value: step, max: total })} />
       <span class="numbers" aria-hidden="true">
-        {total > 0 ? `${step} / ${total}` : "starting"}
+        {total > 0 ? `${step} / ${total}${parts ? ` ${parts.name}` : ""}` : "starting"}
         {left && total > 0 && ` · ${seconds(Number(left.seconds) + left.nanos / 1e9)} left`}
       </span>
     </>

@@ -1,12 +1,14 @@
 /** Parts of a view, each with a permalink of its own. */
 
 import { query, withOnly } from "../address";
+import { useStrip } from "./strip";
 
 /** Links to the parts; the first is shown by itself. */
 export function Tabs({ tabs }: { tabs: readonly { id: string; title: string }[] }) {
   const chosen = chosenTab(tabs);
+  const strip = useStrip(chosen);
   return (
-    <nav class="tabs" aria-label="Parts of this page">
+    <nav ref={strip} class="tabs" aria-label="Parts of this page">
       {tabs.map(({ id, title }, index) => (
         <a
           key={id}

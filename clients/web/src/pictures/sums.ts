@@ -1,5 +1,6 @@
 /** Tensors as maps. */
 
+import type { Layer } from "../gen/hooke/v1/model_service_pb";
 import type { NamedTensor } from "../work/tensors";
 import type { NumberMap } from "./overlay";
 
@@ -14,4 +15,16 @@ export function summedMap(tensor: NamedTensor | undefined): NumberMap | undefine
     values[place] = (values[place] ?? 0) + (tensor.values[at] ?? 0);
   }
   return { rows, columns, values };
+}
+
+/** The first tensor that counts a layer's places along its last axis, as rows and columns of them. */
+export function laidOut(
+  tensors: readonly NamedTensor[],
+  layers: readonly Layer[],
+): NamedTensor | undefined {
+  const found = tensors.find(({ axes }) => axes.at(-1) === "position");
+  const shape = layers.find(({ name }) => name === found?.layer)?.output?.shape ?? [];
+  const extents = shape.slice(2).map(({ size }) => Number(size ?? 0));
+  if (found === undefined || extents.length !== 2) return undefined;
+  return { ...found, shape: [...found.shape.slice(0, -1), ...extents] };
 }

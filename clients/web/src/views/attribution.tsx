@@ -1,30 +1,31 @@
 /** Which parts of a picture speak for an answer: any method, at the picture or at a layer. */
 
 import { useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
-import { go, query, withOnly, withQuery } from "../address";
+import { useEffect, useMemo } from "preact/hooks";
+import { query } from "../address";
 import { editsOf } from "../edits/notation";
-import { type Layer, LayerKind } from "../gen/hooke/v1/model_service_pb";
+import type { Layer } from "../gen/hooke/v1/model_service_pb";
 import { type Technique, TechniqueKind } from "../gen/hooke/v1/technique_service_pb";
 import { TechniqueForm } from "../lens/form";
-import { isReady } from "../lens/message";
+import { isReady, unaskable } from "../lens/message";
+import { Unfit } from "../lens/panel";
 import { attributionRequest } from "../lens/request";
-import { FindingView, TableView } from "../lens/tables";
 import { FailureCard, Waiting, WorkStatus } from "../parts/status";
 import { MapFigure } from "../pictures/map_figure";
+import { Picture } from "../pictures/picture";
 import type { Seen } from "../pictures/reading";
-import { summedMap } from "../pictures/sums";
+import { laidOut, summedMap } from "../pictures/sums";
 import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
 import { useAnswer } from "../work/answer";
-import type { Observation } from "../work/observation";
-import { useWork } from "../work/work";
+import { isFinal, NOTHING } from "../work/observation";
+import { useWork, type Work } from "../work/work";
+import { Told } from "./attribution_told";
+import { hasPlaces, MethodChoices, questioned } from "./method_choices";
+import { Trust } from "./trust";
 
 /** Methods that are quick and easily read come first. */
 const FIRST = ["grad_cam", "input_x_gradient"];
-
-/** Names of the query that stay when another method is chosen. */
-const KEPT = ["photo", "class", "at", "edit"];
 
 interface AttributionProps {
   /** The unit that is explained. */
@@ -40,13 +41,11 @@ export function Attribution(props: AttributionProps) {
   const server = useServer();
   const ask = () => Promise.all([server.techniquesAt(target), server.layers(target.model)]);
   const { value, failure, again } = useAnswer(ask, pathOf(target));
-  const methods = (value?.[0] ?? []).filter(
-    ({ kind, applicability }) =>
-      kind === TechniqueKind.ATTRIBUTION && applicability?.applicable !== false,
-  );
+  const known = (value?.[0] ?? []).filter(({ kind }) => kind === TechniqueKind.ATTRIBUTION);
+  const methods = known.filter((each) => obstacle(each) === "");
   const named = query.value.get("method");
-  const usual = FIRST.find((name) => methods.some((each) => each.name === name));
-  const method = methods.find(({ name }) => name === (named ?? usual)) ?? methods[0];
+  const wanted = [named, ...FIRST].map((name) => methods.find((each) => each.name === name));
+  const method = wanted.find((each) => each !== undefined) ?? methods[0];
   return (
     <section class="attribution" aria-label="Attribution">
       <h2>
@@ -56,110 +55,106 @@ export function Attribution(props: AttributionProps) {
       {failure && <FailureCard failure={failure} again={again} />}
       {!value && !failure && <Waiting what="The methods" />}
       {value && method && (
-        <Explained {...props} methods={methods} method={method} layers={value[1]} />
+        <Explained
+          {...props}
+          methods={methods}
+          others={known.filter((each) => !methods.includes(each))}
+          method={method}
+          layers={value[1]}
+        />
       )}
     </section>
   );
 }
 
+/** Why a method is not offered; empty where it is. */
+const obstacle = (method: Technique): string =>
+  method.applicability?.applicable === false ? method.applicability.reason : unaskable(method);
+
 interface ExplainedProps extends AttributionProps {
   readonly methods: readonly Technique[];
+  /** Those that are not offered. */
+  readonly others: readonly Technique[];
   readonly method: Technique;
   readonly layers: readonly Layer[];
 }
 
 function Explained(props: ExplainedProps) {
-  const { target, canvas, photo, label, method } = props;
+  const { target, canvas, photo, label, method, others } = props;
   const server = useServer();
   const round = useSignal(0);
   const places = useMemo(() => props.layers.filter(hasPlaces), [props.layers]);
-  const at = query.value.get("at") ?? undefined;
-  const values = query.value;
+  const values = new URLSearchParams(query.value);
+  values.delete("evidence"); // it is another question
   const ready = isReady(method, values);
-  const call = async (signal: AbortSignal) => {
-    const request = await attributionRequest(
-      method,
-      { target, photo, at, edits: editsOf(values) },
-      values,
-    );
-    return server.attribution.attribute(request, { signal });
-  };
-  const work = useWork(
-    ready ? call : undefined,
-    `${method.name} ${pathOf(target)} ${values} ${at} ${round.value}`,
+  const lost = useSignal("");
+  const at = questioned(method, values, places, lost.value === method.name);
+  const request = () =>
+    attributionRequest(method, { target, photo, at: at.layers, edits: editsOf(values) }, values);
+  const call = async (signal: AbortSignal) =>
+    server.attribution.attribute(await request(), { signal });
+  const question = `${method.name} ${pathOf(target)} ${photo} ${values} ${at.layers}`;
+  const work = useWork(ready ? call : undefined, `${question} ${round.value}`);
+  const refused = work?.failure.value?.reason === "TECHNIQUE_NOT_APPLICABLE";
+  useEffect(() => {
+    if (refused && at.layers.length === 0) lost.value = method.name;
+  }, [refused]);
+  const { tensors } = work?.observation.value ?? NOTHING;
+  const tensor = tensors.find(({ name }) => name === method.name);
+  const map = useMemo(
+    () => summedMap(tensor) ?? summedMap(laidOut(tensors, props.layers)),
+    [tensor, tensors.length],
   );
-  const tensor = work?.observation.value.tensors.find(({ name }) => name === method.name);
-  const map = useMemo(() => summedMap(tensor), [tensor]);
   return (
     <div class="response">
-      <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />
+      <Shown work={work} map={map} canvas={canvas} label={label} />
       <div>
-        <Choices {...props} at={at} places={places} />
+        <MethodChoices {...props} places={places} usual={at.usual} />
         <p class="note">{method.description.split("\n\n")[0]}</p>
-        <p class="legend">
-          <span class="for">speaks for it</span> <span class="against">against</span>
-        </p>
+        {map && (
+          <p class="legend">
+            <span class="for">speaks for it</span> <span class="against">against</span>
+          </p>
+        )}
         {work && <WorkStatus work={work} again={() => round.value++} what={method.title} />}
-        {work && <Told observation={work.observation.value} />}
         <details class="settings" open={!ready}>
           <summary>{ready ? "Change how it is made" : "Choose what it needs, then look"}</summary>
           <TechniqueForm technique={method} />
         </details>
+        {others.length > 0 && <Others methods={others} />}
+        {work && <Told work={work} what={method.title} />}
+        {tensor && <Trust request={request} question={question} title={method.title} />}
       </div>
     </div>
   );
 }
 
-/** What it tells in words and numbers, beside its map. */
-function Told({ observation }: { observation: Observation }) {
-  const tables = observation.tables.filter(({ name }) => name !== "targets");
+/** Those that are not offered, and why; open where one of them was wanted. */
+function Others({ methods }: { methods: readonly Technique[] }) {
+  const wanted = query.value.get("method");
   return (
-    <>
-      {observation.findings.map((finding) => (
-        <FindingView key={finding.text} finding={finding} />
-      ))}
-      {tables.map((table) => (
-        <TableView key={`${table.name} ${table.item}`} table={table} />
-      ))}
-    </>
+    <details class="unfit" open={methods.some(({ name }) => name === wanted)}>
+      <summary>Methods that cannot be asked here</summary>
+      <Unfit lenses={methods} reasonOf={obstacle} />
+    </details>
   );
 }
 
-function Choices(props: ExplainedProps & { at: string | undefined; places: readonly Layer[] }) {
-  const { methods, method, places, at } = props;
-  const chooseMethod = (name: string) => go(withOnly(KEPT, { method: name }));
-  const chooseLayer = (id: string) => go(withQuery({ at: id }));
-  return (
-    <div class="choices">
-      <label class="stacked">
-        Method
-        <select onChange={(event) => chooseMethod(event.currentTarget.value)}>
-          {methods.map(({ name, title }) => (
-            <option key={name} value={name} selected={name === method.name}>
-              {title}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label class="stacked">
-        At
-        <select onChange={(event) => chooseLayer(event.currentTarget.value)}>
-          <option value="">where the method looks by itself</option>
-          {places.map(({ id, kind }) => (
-            <option key={id} value={id} selected={id === at}>
-              {kind === LayerKind.INPUT ? "the picture itself" : id}
-            </option>
-          ))}
-        </select>
-      </label>
-    </div>
-  );
-}
-
-/** Rows and columns, and more than one of each; of what is inside a module only the larger parts. */
-function hasPlaces({ output, kind, macs }: Layer): boolean {
-  const [, , rows, columns] = output?.shape ?? [];
-  const map =
-    output?.shape.length === 4 && Number(rows?.size ?? 0) * Number(columns?.size ?? 0) > 1;
-  return map && (kind === LayerKind.INPUT || macs > 0n);
+/** The picture with the map over it; before that the last look at unfinished work. */
+function Shown(props: {
+  work: Work | undefined;
+  map: ReturnType<typeof summedMap>;
+  canvas: Seen;
+  label: string;
+}) {
+  const { work, map, canvas, label } = props;
+  const looks = [...(work?.observation.value.pictures.values() ?? [])];
+  const look = looks.findLast((each) => !isFinal(each));
+  if (look !== undefined && map === undefined)
+    return (
+      <figure class="plate">
+        <Picture picture={look} alt={`Unfinished: what speaks for ${label}`} />
+      </figure>
+    );
+  return <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />;
 }
