@@ -33,12 +33,14 @@ class Stop:
     Attributes
     ----------
     ready : waits until there is what shall be seen.
+    top : selects what shall be at the upper edge.
     """
 
     name: str
     path: str
     ready: Callable[[Page], None]
     dark: bool = False
+    top: str = "body"
     width: int = 1280
     height: int = 860
 
@@ -69,6 +71,14 @@ STOPS = [
         path="/models/demo/photograph?edit=ablate:blocks.4.2%237",
         ready=done(3),
         height=1330,
+    ),
+    Stop(
+        name="trust",
+        path="/models/demo/photograph?photo=coffee&evidence=all",
+        ready=there(".verdict"),
+        dark=True,
+        top=".attribution",
+        height=1250,
     ),
     Stop(
         name="lens",
@@ -113,6 +123,7 @@ def look(browser: Browser, home: str, stop: Stop) -> bytes:
     page = context.new_page()
     page.goto(home + stop.path)
     stop.ready(page)
+    page.locator(stop.top).evaluate("part => part.scrollIntoView()")
     page.wait_for_timeout(500)
     picture = page.screenshot()
     context.close()

@@ -21,7 +21,7 @@ def _bytes(page):
 
 
 def test_a_picture_appears_step_by_step(visit):
-    page = visit.open(f"{UNIT}?ascent.steps=48&ascent.size=64")
+    page = visit.open(f"{UNIT}?ascent.steps=160&ascent.size=64")
     picture = page.locator(HERO)
     expect(picture).to_have_attribute("data-final", "false")
     looks = {picture.get_attribute("src")}

@@ -67,7 +67,7 @@ test("a long table shows its rows by and by, and no column that is empty or know
   const integer = (value: number) => ({
     value: { case: "integer" as const, value: BigInt(value) },
   });
-  const rows = Array.from({ length: 500 }, (_, at) =>
+  const rows = Array.from({ length: 2500 }, (_, at) =>
     create(RowSchema, { cells: [integer(at), integer(0), {}] }),
   );
   const columns = ["part", "target", "sample"].map((name) => ({
@@ -79,7 +79,7 @@ test("a long table shows its rows by and by, and no column that is empty or know
   const table = { name: "effects", caption: "", item: 0, columns, rows } as never;
   show(<TableView table={table} without={["target"]} />, bench());
   expect(screen.getAllByRole("columnheader").map((each) => each.textContent)).toEqual(["part"]);
-  expect(screen.getAllByRole("row")).toHaveLength(201);
-  fireEvent.click(screen.getByRole("button", { name: "Show more of 300 further rows" }));
-  expect(screen.getAllByRole("row")).toHaveLength(401);
+  expect(screen.getAllByRole("row")).toHaveLength(1001);
+  fireEvent.click(screen.getByRole("button", { name: "Show more of 1500 further rows" }));
+  expect(screen.getAllByRole("row")).toHaveLength(2001);
 });

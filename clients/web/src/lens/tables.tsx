@@ -8,7 +8,7 @@ import type { Table } from "../work/tables";
 import { words } from "./parameters";
 
 /** Rows that are shown at once: a table may have one for each place of a picture. */
-const MOST = 200;
+const MOST = 1000;
 
 interface TableProps {
   readonly table: Table;
