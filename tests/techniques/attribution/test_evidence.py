@@ -146,7 +146,7 @@ def test_verdicts_are_said_in_words(chain, small):
     said = [each for each in found if isinstance(each, Finding)]
     assert len(said) == 3
     assert said[0].kind == "trustworthy"
-    about = [(each.item, each.target, each.sample, each.at_layer) for each in said]
+    about = [(each.item, each.target, each.sample, each.layer) for each in said]
     assert about == [(0, 0, sample, "input") for sample in range(3)]
     assert said[0].text.startswith("Integrated gradients at input for unit 1 of 5: its sum")
 

@@ -93,7 +93,7 @@ class Proof:
                 item=self.item,
                 sample=sample,
                 target=target,
-                at_layer=self.answer.place.id,
+                layer=self.answer.place.id,
                 caption=f"{self.chosen.method.title}, {measure}: area {float(curve.mean()):.2f}",
             )
 
@@ -115,7 +115,7 @@ class Proof:
                 item=self.item,
                 sample=sample,
                 target=target,
-                at_layer=self.answer.place.id,
+                layer=self.answer.place.id,
             )
 
     def _target(self, target: int, sample: int) -> str:
