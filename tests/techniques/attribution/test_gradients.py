@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from answers import answer, difference, frames, unit
+from traced import model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.attribution.baselines import (
@@ -36,6 +37,15 @@ def small():
     return torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
+class ThereAndBack(captum.LayerConductance):
+    """Captum weighs each step by the gradient where it starts: on the way back, where it ends."""
+
+    def attribute(self, inputs, **given):
+        zeros = torch.zeros_like(inputs)
+        back = super().attribute(zeros, inputs, **given)
+        return (super().attribute(inputs, zeros, **given) - back) / 2
+
+
 CASES = {
     "saliency": ("saliency", (), {}, lambda net: captum.Saliency(net), {}),
     "signed": ("saliency", (), {"absolute": False}, captum.Saliency, {"abs": False}),
@@ -59,8 +69,8 @@ CASES = {
         "conductance",
         "layer2",
         {"steps": 10},
-        lambda net: captum.LayerConductance(net, net.layer2),
-        {"n_steps": 10},
+        lambda net: ThereAndBack(net, net.layer2),
+        {"n_steps": 10, "method": "riemann_trapezoid"},
     ),
     "influence": (
         "internal_influence",
@@ -116,8 +126,20 @@ def test_integrated_gradients_are_complete(chain, small):
 def test_conductance_is_complete_at_every_layer(chain, small):
     model, net = chain
     expected = (net(small) - net(torch.zeros_like(small)))[:, 2]
-    found = answer(model, small, "conductance", [unit(model, 2)], "1", steps=512)
-    assert torch.allclose(found[0].flatten(1).sum(1), expected, rtol=2e-2, atol=1e-3)
+    found = answer(model, small, "conductance", [unit(model, 2)], "1", steps=32)
+    assert torch.allclose(found[0].flatten(1).sum(1), expected, rtol=1e-5)
+
+
+def test_conductance_goes_from_end_to_end(small):
+    """Of a layer that is read linearly one step is exact."""
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.Softplus(), torch.nn.Flatten(), torch.nn.Linear(144, 2)
+    ).eval()
+    model = model_of(net, 3, 8, 8)
+    change = net[1](net[0](small)) - net[1](net[0](torch.zeros_like(small)))
+    for steps in (1, 3):
+        found = answer(model, small, "conductance", [unit(model, 1)], "1", steps=steps)
+        assert torch.allclose(found[0], net[3].weight[1].reshape(4, 6, 6) * change, atol=1e-5)
 
 
 def test_conductance_of_all_neurons_is_integrated_gradients(chain, small):
