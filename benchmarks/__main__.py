@@ -11,7 +11,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.measure import Row
+import torch
+
+from benchmarks.measure import DEVICE, Row
+from hooke_server.devices import compute_exactly
 
 NAMES = [
     "activations",
@@ -38,6 +41,7 @@ PACKAGES = [
 
 def main(names: list[str]) -> None:
     """Run the named benchmarks, all by default."""
+    compute_exactly(True)  # peers too
     measured: list[Row] = []
     for name in names or NAMES:
         for row in importlib.import_module(f"benchmarks.{name}").rows():
@@ -54,7 +58,8 @@ def main(names: list[str]) -> None:
 def machine() -> str:
     """What it ran on, without names."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{os.cpu_count()} cores ({platform.machine()}), no GPU used; {packages}"
+    gpu = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "no GPU used"
+    return f"{os.cpu_count()} cores ({platform.machine()}), {gpu}; {packages}"
 
 
 def line(row: Row) -> str:

@@ -15,7 +15,7 @@ import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import hooke
-from benchmarks.measure import Row, interleaved
+from benchmarks.measure import DEVICE, Row, interleaved
 from benchmarks.servers import running
 
 LAYERS = ["layer1", "layer2", "layer3", "layer4"]
@@ -26,7 +26,7 @@ ROUNDS = 11
 def rows() -> Iterator[Row]:
     """B1 and B2."""
     torch.manual_seed(0)
-    model = torchvision.models.resnet50(weights=None).eval()
+    model = torchvision.models.resnet50(weights=None).eval().to(DEVICE)
     batch = torch.rand(BATCH, 3, 224, 224)
     array = batch.numpy()
     with (
@@ -57,7 +57,7 @@ def rows() -> Iterator[Row]:
 def _shallow(client: hooke.Client, model: Any, batch: torch.Tensor, array: np.ndarray) -> Row:
     def full() -> object:
         with torch.inference_mode():
-            return model(batch)
+            return model(batch.to(DEVICE))
 
     times = interleaved(
         {
@@ -86,7 +86,7 @@ def _torchvision(
 
     def call() -> object:
         with torch.inference_mode():
-            return {name: value.numpy() for name, value in extractor(batch).items()}
+            return {n: value.cpu().numpy() for n, value in extractor(batch.to(DEVICE)).items()}
 
     return call
 
@@ -95,7 +95,7 @@ def _captum(model: Any, batch: torch.Tensor) -> Callable[[], object]:
     from captum.attr import LayerActivation
 
     capture = LayerActivation(model, [getattr(model, name) for name in LAYERS])
-    return lambda: [value.detach().numpy() for value in capture.attribute(batch)]
+    return lambda: [v.detach().cpu().numpy() for v in capture.attribute(batch.to(DEVICE))]
 
 
 def _nnsight(model: Any, batch: torch.Tensor) -> Callable[[], object]:
@@ -104,11 +104,11 @@ def _nnsight(model: Any, batch: torch.Tensor) -> Callable[[], object]:
     wrapped = NNsight(model)
 
     def call() -> object:
-        with torch.inference_mode(), wrapped.trace(batch):
+        with torch.inference_mode(), wrapped.trace(batch.to(DEVICE)):
             one = wrapped.layer1.output.save()
             two = wrapped.layer2.output.save()
             three = wrapped.layer3.output.save()
             four = wrapped.layer4.output.save()
-        return [one.numpy(), two.numpy(), three.numpy(), four.numpy()]
+        return [each.cpu().numpy() for each in (one, two, three, four)]
 
     return call

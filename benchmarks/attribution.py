@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from benchmarks.measure import Row, interleaved
+from benchmarks.measure import DEVICE, Row, interleaved
 from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.cost import attribution_cost
@@ -31,9 +31,9 @@ def rows() -> Iterator[Row]:
     """B8."""
     warnings.filterwarnings("ignore", message="Input Tensor")
     torch.manual_seed(0)
-    network = torchvision.models.resnet50(weights=None).eval().requires_grad_(False)
-    model = load_live(copy.deepcopy(network), torch.zeros(1, 3, SIZE, SIZE))
-    picture = torch.randn(1, 3, SIZE, SIZE)
+    network = torchvision.models.resnet50(weights=None).eval().requires_grad_(False).to(DEVICE)
+    model = load_live(copy.deepcopy(network), torch.zeros(1, 3, SIZE, SIZE, device=DEVICE))
+    picture = torch.randn(1, 3, SIZE, SIZE, device=DEVICE)
     yield along_lines(model, network, picture)
     yield of_all_units(model, network, picture)
 

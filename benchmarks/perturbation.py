@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Row, seconds
+from benchmarks.measure import DEVICE, Row, seconds
 from benchmarks.visualization import trained
 from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
@@ -22,15 +22,15 @@ MASKS, SIZE = 4000, 224
 
 def rows() -> Iterator[Row]:
     """B9."""
-    model = load_live(trained(), torch.zeros(1, 3, SIZE, SIZE))
+    model = load_live(trained().to(DEVICE), torch.zeros(1, 3, SIZE, SIZE, device=DEVICE))
     yield compared(model, MASKS)
 
 
 def compared(model: Model, masks: int) -> Row:
     """RISE and bare forwards by turns, one pass of each at a time."""
-    inputs = [torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))]
+    inputs = [torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)).to(DEVICE)]
     frames, batch = started(model, inputs, masks)
-    shown = torch.randn(batch, 3, SIZE, SIZE)
+    shown = torch.randn(batch, 3, SIZE, SIZE, device=DEVICE)
 
     def bare() -> None:
         model.forward([model.output_layer], [shown])

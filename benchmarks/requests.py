@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import hooke
-from benchmarks.measure import Row, interleaved
+from benchmarks.measure import DEVICE, Row, interleaved
 from benchmarks.servers import running
 from hooke_server.models.loaders import LoadContext, load_model
 
@@ -30,14 +30,18 @@ def rows() -> Iterator[Row]:
         grpc.insecure_channel(bare.address) as channel,
     ):
         echo = channel.unary_unary("/bare/Echo")
-        model = load_model("demo:", LoadContext())
+        model = load_model("demo:", LoadContext(device=DEVICE))
         tensor = torch.from_numpy(picture)
+
+        def forward() -> object:
+            return model.forward([layer], [tensor.to(DEVICE)])[layer].mean((2, 3)).cpu()
+
         payload = picture.tobytes()
         times = interleaved(
             {
                 "hooke": lambda: client.activations("demo", picture, layers=[layer], reduce="mean"),
                 "bare": lambda: echo(payload),
-                "forward": lambda: model.forward([layer], [tensor])[layer].mean((2, 3)),
+                "forward": forward,
             },
             rounds=200,
             warmup=10,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import hooke
 from benchmarks import lucent
-from benchmarks.measure import Row, seconds
+from benchmarks.measure import DEVICE, Row, seconds
 from benchmarks.servers import running
 from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
@@ -43,8 +43,8 @@ def rows() -> Iterator[Row]:
 def speed() -> Iterator[Row]:
     """Sixteen channels of a middle layer of resnet50."""
     torch.manual_seed(0)
-    network = torchvision.models.resnet50(weights=None).eval()
-    model = load_live(network, torch.zeros(1, 3, 224, 224))
+    network = torchvision.models.resnet50(weights=None).eval().to(DEVICE)
+    model = load_live(network, torch.zeros(1, 3, 224, 224, device=DEVICE))
     mine, theirs = [(LAYER, unit) for unit in CHANNELS], [(LAYER, unit) for unit in LUCENTS]
     hooke_pictures(model, mine[:2], 2)  # folds the weights
     times: dict[str, float] = {}
@@ -79,9 +79,10 @@ def speed() -> Iterator[Row]:
 
 def reached() -> Iterator[Row]:
     """What the trained demo network says to the pictures of 36 of its units."""
-    network = Normalized(trained())
+    network = Normalized(trained().to(DEVICE))
     half = Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-    model = load_live(network.network, torch.zeros(1, 3, 224, 224), preprocessing=half)
+    example = torch.zeros(1, 3, 224, 224, device=DEVICE)
+    model = load_live(network.network, example, preprocessing=half)
     places = [(layer, unit) for layer, units in PLACES.items() for unit in units]
     ours = responses(network, places, hooke_pictures(model, places, STEPS), SIZE)
     theirs = responses(network, places, lucent_pictures(network, places, STEPS, SIZE), SIZE)
@@ -161,7 +162,7 @@ def responses(
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).float().permute(2, 0, 1)[None]
         assert pixels.shape[-1] == size  # noqa: S101  # a picture of another size would be no comparison
         with torch.no_grad():
-            network((pixels - MEAN[:, None, None]) / STD[:, None, None])
+            network(((pixels - MEAN[:, None, None]) / STD[:, None, None]).to(DEVICE))
         hook.remove()
         found.append(caught[0][0, unit].mean().item())
     return found
@@ -180,7 +181,8 @@ class Normalized(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From ImageNet's normalization to that of the demo's network."""
-        pixels = x * STD[:, None, None] + MEAN[:, None, None]
+        mean, std = (each.to(x.device)[:, None, None] for each in (MEAN, STD))
+        pixels = x * std + mean
         answer: Tensor = self.network((pixels - 127 / 255) / (128 / 255))
         return answer
 

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from torch import nn
 
 from hooke.v1 import model_service_pb2, model_service_pb2_grpc
-from hooke_server.app import App, find_device, named_files
+from hooke_server.app import App, named_files
 from hooke_server.errors import InvalidArgumentError, NotFoundError, Reason
 from hooke_server.models.loaders.live import load_live
 from hooke_server.settings import Settings
@@ -140,10 +140,3 @@ def test_files_give_models_their_names():
         "demo-2": "file:demo.pt2",
         "a" * 56: f"file:{'a' * 99}.onnx",
     }
-
-
-def test_a_device_that_is_not_there_is_refused():
-    assert find_device("cpu") == torch.device("cpu")
-    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(InvalidArgumentError, match=r"no device cuda:99: torch finds \d+ GPUs"):
-        find_device("cuda:99")

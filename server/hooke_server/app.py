@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import torch
-
+from hooke_server.devices import find_device, work_memory
 from hooke_server.engine.batching import Batcher
 from hooke_server.engine.catalog import Catalog, Entry, ModelState
 from hooke_server.engine.worker import Worker
@@ -39,10 +38,11 @@ class App:
         self.page = ""
         self._settings = settings
         self._named = ((("demo", "demo:"),) if settings.demo else ()) + settings.models
+        device = find_device(settings.device)
         roots = Roots(map(check_root, settings.model_roots))
         context = LoadContext(
             roots=roots,
-            device=find_device(settings.device),
+            device=device,
             allow_code=frozenset(settings.allow_code),
         )
         self.catalog = Catalog(
@@ -52,7 +52,9 @@ class App:
             self.catalog.add(check_model_id(name, "--model"), source)
         for name, source in named_files(roots.scan(), {name for name, _ in self._named}):
             self.catalog.add(name, source)
-        self._worker = Worker(memory=settings.work_memory)
+        self._worker = Worker(
+            memory=settings.work_memory or work_memory(device, settings.model_memory)
+        )
         self._health = HealthService()
 
     async def start(self) -> None:
@@ -130,18 +132,3 @@ def check_root(folder: Path) -> Path:
         message = f"there is no folder {str(folder)!r} for models"
         raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="--model-root")
     return folder
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the first GPU or else the CPU.
-
-    InvalidArgumentError if it is not there.
-    """
-    found = torch.cuda.device_count()
-    if name == "auto":
-        name = "cuda" if found else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= found:
-        message = f"there is no device {name}: torch finds {found} GPUs"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field="--device")
-    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import torch
 
 from hooke_server.app import App
+from hooke_server.devices import compute_exactly
 from hooke_server.errors import HookeError
 from hooke_server.logs import configure_logging
 from hooke_server.loops import new_event_loop
@@ -34,6 +35,7 @@ def run(settings: Settings) -> int:
     _keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    compute_exactly(not settings.tf32)
     # The event loop waits this long for a technique that computes in Python.
     sys.setswitchinterval(0.0005)
     try:

@@ -169,14 +169,22 @@ class Settings:
     device: str = _option(
         "--device", "DEVICE", device, "auto", "auto, cpu, cuda or cuda:N; auto prefers a GPU"
     )
+    tf32: bool = _option(
+        "--tf32", "", bool, False, "let a GPU round factors to 10 bits: quicker, less exact"
+    )
     threads: int | None = _option(
         "--threads", "N", count, None, "threads of one computation; by default as many as cores"
     )
     model_memory: int = _option(
         "--model-memory", "SIZE", size, 8 << 30, "what the weights of loaded models may take"
     )
-    work_memory: int = _option(
-        "--work-memory", "SIZE", size, 2 << 30, "what all requests together may need beside that"
+    work_memory: int | None = _option(
+        "--work-memory",
+        "SIZE",
+        size,
+        None,
+        "what all requests together may need beside that; by default 2 GiB, on a GPU half of"
+        " what models leave",
     )
     max_message_bytes: int = _option(
         "--max-message-bytes", "SIZE", size, 4 << 20, "the largest message, in and out"

@@ -231,3 +231,14 @@ async def test_a_generator_must_not_leave_its_modes_to_others(worker, mode):
     grad, tensor = await behind
     assert grad
     assert not tensor.is_inference()
+
+
+async def test_a_device_without_memory_is_no_defect(worker):
+    def fail():
+        raise torch.OutOfMemoryError("CUDA out of memory, at 0x7f")
+
+    with pytest.raises(ResourceExhaustedError, match="ask for less at once") as error:
+        await worker.call(fail)
+    assert error.value.reason is Reason.MEMORY_BUDGET_EXCEEDED
+    assert error.value.__context__ is None
+    assert await worker.call(abs, -1) == 1

@@ -3,16 +3,12 @@
 import torch
 
 from hooke_server.techniques.frames import Picture
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import all_techniques
-from hooke_server.techniques.visualization.images import (
-    Canvas,
-    ImageParameterization,
-    make_image,
-)
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
+from hooke_server.techniques.visualization.images import Canvas, ImageParameterization, make_image
 from hooke_server.techniques.visualization.sight import Subject
 
 LENS = all_techniques()["feature_visualization"]

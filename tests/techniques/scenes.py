@@ -7,8 +7,8 @@ import torch
 from numpy_pictures import photograph
 from PIL import Image
 
+from hooke_server.techniques.objectives.scene import Scene
 from hooke_server.techniques.targets import Photograph
-from hooke_server.techniques.visualization.scene import Scene
 
 
 def picture_file(size: int = 32) -> Photograph:

@@ -5,9 +5,9 @@ import torch
 from feature_runs import CHANNEL, CLASS, LENS, STILL, image_of, pictures_of, plan_of, subjects
 
 from hooke_server.errors import ResourceExhaustedError
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.visualization.cost import folded_bytes
-from hooke_server.techniques.visualization.requirements import upstream
 from hooke_server.techniques.visualization.sight import Sight
 from hooke_server.techniques.visualization.transforms import STANDARD
 

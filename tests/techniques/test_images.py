@@ -9,6 +9,7 @@ import torch
 from numpy_pictures import correlated, photograph, sigmoid, slow_resize
 from PIL import Image as Pillow
 
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.visualization.climbing import climb, start
 from hooke_server.techniques.visualization.images import (
@@ -17,7 +18,6 @@ from hooke_server.techniques.visualization.images import (
     ImageParameterization,
     correlate,
     make_image,
-    to_pixels,
     uncorrelate,
 )
 from hooke_server.techniques.visualization.optimizers import Adam

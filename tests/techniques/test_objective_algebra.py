@@ -7,12 +7,9 @@ from scenes import PHOTO, scene_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
 from hooke_server.techniques.frames import Picture, Progress
-from hooke_server.techniques.plans import Item
-from hooke_server.techniques.targets import Site
-from hooke_server.techniques.technique import all_techniques
-from hooke_server.techniques.visualization.ascent import Ascent
-from hooke_server.techniques.visualization.images import ImageParameterization
-from hooke_server.techniques.visualization.measures import (
+from hooke_server.techniques.objectives.algebra import Objective, Term, of
+from hooke_server.techniques.objectives.checking import check_objective
+from hooke_server.techniques.objectives.measures import (
     ActivationComparison,
     ActivationDifference,
     Blend,
@@ -23,15 +20,18 @@ from hooke_server.techniques.visualization.measures import (
     Misalignment,
     Response,
 )
-from hooke_server.techniques.visualization.objectives import Objective, Term, of
-from hooke_server.techniques.visualization.penalties import (
+from hooke_server.techniques.objectives.penalties import (
     Blur,
     BoundaryComplexity,
     MeanAlpha,
     PixelNorm,
     TotalVariation,
 )
-from hooke_server.techniques.visualization.requirements import check_objective
+from hooke_server.techniques.plans import Item
+from hooke_server.techniques.targets import Site
+from hooke_server.techniques.technique import all_techniques
+from hooke_server.techniques.visualization.ascent import Ascent
+from hooke_server.techniques.visualization.images import ImageParameterization
 from hooke_server.techniques.visualization.sight import Sight, Subject
 from hooke_server.techniques.visualization.storages import (
     FixedMagnitude,

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scenes import PHOTO, check, pictures_of, scene_of
 
-from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.measures import (
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import (
     ActivationComparison,
     ActivationDifference,
     Blend,
@@ -18,8 +18,8 @@ from hooke_server.techniques.visualization.measures import (
     Response,
     centred,
 )
-from hooke_server.techniques.visualization.objectives import of
-from hooke_server.techniques.visualization.scene import Scene
+from hooke_server.techniques.objectives.scene import Scene
+from hooke_server.techniques.targets import Site
 
 CONV, FC, TOKENS = Site(layer="conv"), Site(layer="fc"), Site(layer="encoder.ln")
 

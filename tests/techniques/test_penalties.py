@@ -6,14 +6,14 @@ import torch
 from scenes import check, pictures_of, scene_of
 
 from hooke_server.errors import InvalidArgumentError
-from hooke_server.techniques.visualization.penalties import (
+from hooke_server.techniques.objectives.penalties import (
     Blur,
     BoundaryComplexity,
     MeanAlpha,
     PixelNorm,
     TotalVariation,
 )
-from hooke_server.techniques.visualization.scene import Scene
+from hooke_server.techniques.objectives.scene import Scene
 
 
 @pytest.fixture

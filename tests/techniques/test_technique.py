@@ -13,13 +13,13 @@ from hooke_server.errors import (
     NotFoundError,
     Reason,
 )
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
 from hooke_server.techniques.parameters import REQUIRED, ParameterType
 from hooke_server.techniques.plans import Item, Previews
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, all_techniques, technique
 from hooke_server.techniques.visualization.ascent import Ascent
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimizers import Adam
 
 LENS = all_techniques()["feature_visualization"]

@@ -19,8 +19,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from hooke_server.devices import within_memory
 from hooke_server.engine.entry import Entry, ModelState
 from hooke_server.engine.slot import Slot, displaced
 from hooke_server.errors import (
@@ -201,7 +203,8 @@ class Catalog:
         try:
             self._make_room(slot)
             loop = asyncio.get_running_loop()
-            model = await loop.run_in_executor(self._thread, self._load, slot.entry.source)
+            load = partial(self._load, slot.entry.source)
+            model = await loop.run_in_executor(self._thread, within_memory, load)
             slot.needed = model.memory_bytes
             self._make_room(slot)
         except HookeError as error:

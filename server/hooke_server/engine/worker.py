@@ -22,6 +22,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 
+from hooke_server.devices import within_memory
 from hooke_server.engine.memory import Budget
 from hooke_server.errors import Reason, ResourceExhaustedError, UnavailableError
 
@@ -98,7 +99,7 @@ class Worker:
     def _turn(self, function: Callable[[], T]) -> Future[T]:
         if self._closed:
             raise UnavailableError(Reason.SHUTTING_DOWN, "the server is shutting down")
-        future = self._thread.submit(function)
+        future = self._thread.submit(within_memory, function)
         self._turns.add(future)
         future.add_done_callback(self._turns.discard)
         return future

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from hooke_server.models.model import Model
+from hooke_server.techniques.objectives.algebra import Objective
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.objectives import Objective
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

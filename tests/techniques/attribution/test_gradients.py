@@ -15,11 +15,11 @@ from hooke_server.techniques.attribution.baselines import (
     ZeroBaseline,
 )
 from hooke_server.techniques.attribution.methods.paths import gauss_legendre
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.tables import Rows
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 
 EXACT = 1e-5
 

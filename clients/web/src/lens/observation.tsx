@@ -34,7 +34,7 @@ export function ObservationView({
             <figcaption>
               {picture.caption}
               {picture.objective !== undefined && (
-                <span class="numbers"> response {decimal(picture.objective)}</span>
+                <span class="numbers"> objective {decimal(picture.objective)}</span>
               )}
               {!picture.caption && picture.objective === undefined && words(picture.name)}
             </figcaption>

@@ -17,10 +17,12 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from hooke_server.devices import computes_exactly
 from hooke_server.errors import FailedPreconditionError, InternalError, Reason
 from hooke_server.models.onnx_model.cut import cut_model, makers_of
 
 _SESSIONS = 16
+_CUDA = "CUDAExecutionProvider"
 
 
 class OnnxRuntime:
@@ -97,9 +99,12 @@ class OnnxRuntime:
         external = [t.name for t in part.graph.initializer if t.name in self._weights]
         options.add_external_initializers(external, [self._weights[name] for name in external])
         providers = ["CPUExecutionProvider"]
-        if self._device.type == "cuda" and torch.cuda.is_available():
-            index = {"device_id": str(self._device.index or 0)}
-            providers = [("CUDAExecutionProvider", index), *providers]  # type: ignore[list-item]
+        if self._device.type == "cuda" and _CUDA in onnxruntime.get_available_providers():
+            chosen = {
+                "device_id": str(self._device.index or 0),
+                "use_tf32": str(int(not computes_exactly())),
+            }
+            providers = [(_CUDA, chosen), *providers]  # type: ignore[list-item]
         try:
             return onnxruntime.InferenceSession(
                 part.SerializeToString(), options, providers=providers

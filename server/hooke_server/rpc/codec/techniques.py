@@ -22,6 +22,7 @@ from hooke.v1 import (
 )
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.rpc.codec.items import MAX_ITEMS, Places
+from hooke_server.techniques.objectives.algebra import Objective
 from hooke_server.techniques.parameters import (
     REQUIRED,
     Parameter,
@@ -33,7 +34,6 @@ from hooke_server.techniques.plans import Item
 from hooke_server.techniques.signatures import message_fields
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.technique import Technique
-from hooke_server.techniques.visualization.objectives import Objective
 
 Choosing = visualization_service_pb2.VisualizeRequest | attribution_service_pb2.AttributionMethod
 """Messages that choose a technique."""

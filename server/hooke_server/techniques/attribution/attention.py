@@ -23,8 +23,8 @@ from torch import Tensor, fx, nn
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.backwards import operation
+from hooke_server.techniques.reach import gradient_obstacle, upstream
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.requirements import gradient_obstacle, upstream
 
 FUSED = "scaled_dot_product_attention"
 MODULE = "multihead_attention"

@@ -19,8 +19,8 @@ from hooke_server.models.layer import Layer, LayerKind
 from hooke_server.models.model import Model
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.techniques.parameters import AtMost, Range
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.targets import Photograph
-from hooke_server.techniques.visualization.requirements import upstream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,15 +15,15 @@ from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
 from hooke_server.techniques.frames import Estimate
-from hooke_server.techniques.visualization.cost import (
+from hooke_server.techniques.passes import (
     ALLOCATOR,
-    MAX_BATCH,
     SHARE,
     kept_bytes,
     largest_bytes,
     macs_of,
+    most_in_a_pass,
 )
-from hooke_server.techniques.visualization.requirements import upstream
+from hooke_server.techniques.reach import upstream
 
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""
@@ -137,7 +137,7 @@ def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work], targets: 
 
 def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:
     """Rows that share a pass: as many as fit the memory."""
-    rows = MAX_BATCH
+    rows = most_in_a_pass(model)
     if memory is not None:
         rows = min(rows, int((memory * SHARE - beside) // row))
         if beside + row > memory:

@@ -18,8 +18,8 @@ from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import is_picture
 from hooke_server.techniques.attribution.question import Answer
+from hooke_server.techniques.overlays import enlarged, heat
 from hooke_server.techniques.pictures import Pixels, diverging
-from hooke_server.techniques.visualization.photographs import enlarged, heat
 
 
 class Drawing(StrEnum):

@@ -23,7 +23,7 @@ from hooke_server.models.probe import Probe, Rewrite
 from hooke_server.models.rewrites import InOrder, StartAt
 from hooke_server.techniques.attribution.backwards import BeginAt
 from hooke_server.techniques.attribution.targets import Target, resolved
-from hooke_server.techniques.visualization.scene import Scene, Values
+from hooke_server.techniques.objectives.scene import Scene, Values
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Inquiry:
                 with torch.inference_mode():
                     said = self._probe(start, self.target_layers, None)(*inputs)
             with torch.inference_mode():
-                found.append(self._scores(said, inputs, which))
+                found.append(torch.stack(self._each_score(said, inputs, which), 1))
         return torch.cat(found)[: len(values)].clone()
 
     def differentiate(
@@ -208,15 +208,18 @@ class Inquiry:
             ]
             said = probe(*inputs)
             said |= {n: v for n, v in zip(self._names(start), inputs, strict=True) if n in wanted}
-            scores = self._scores(said, inputs, which)
+            # Not stacked: a stack's way back would lead through all targets for each of them.
+            scores = self._each_score(said, inputs, which)
             at = [said[layer] for layer in wanted]
             last = len(self.targets) - 1  # after which nothing has to be kept
             back = [
-                torch.autograd.grad(total, at, retain_graph=number < last, materialize_grads=True)
-                for number, total in enumerate(scores.sum(0))
+                torch.autograd.grad(
+                    score.sum(), at, retain_graph=number < last, materialize_grads=True
+                )
+                for number, score in enumerate(scores)
             ]
         return Pass(
-            scores=scores.detach(),
+            scores=torch.stack(scores, 1).detach(),
             values={layer: said[layer].detach() for layer in wanted},
             gradients={
                 layer: torch.stack([each[index] for each in back])
@@ -224,9 +227,10 @@ class Inquiry:
             },
         )
 
-    def _scores(self, said: Values, inputs: Sequence[Tensor], samples: Tensor) -> Tensor:
+    def _each_score(self, said: Values, inputs: Sequence[Tensor], samples: Tensor) -> list[Tensor]:
+        """Of each target, [rows]."""
         scene = Scene(model=self.model, values=said, pictures=inputs[0])
-        return torch.stack([target(scene, samples) for target in self.targets], 1)
+        return [target(scene, samples) for target in self.targets]
 
     def _inputs(self, start: str, values: Tensor, samples: Tensor) -> list[Tensor]:
         """What a probe is given: the model's inputs and, where it starts at a layer, its value."""

@@ -18,6 +18,7 @@ from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer, LayerKind
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
+from hooke_server.techniques.reach import gradient_obstacle, upstream
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import (
     Obstacle,
@@ -27,7 +28,6 @@ from hooke_server.techniques.technique import (
     described,
     register,
 )
-from hooke_server.techniques.visualization.requirements import gradient_obstacle, upstream
 
 Function = TypeVar("Function", bound=TechniqueFunction)
 

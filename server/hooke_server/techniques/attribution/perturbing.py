@@ -92,7 +92,7 @@ class Mixture:
     def _by_target(self, values: Tensor) -> Tensor:
         inquiry = self.question.inquiry
         split = values.reshape(inquiry.batch, len(inquiry.targets), *values.shape[1:])
-        return split.transpose(0, 1).float().to(self.place.value.device)
+        return split.transpose(0, 1).to(self.place.value.device, torch.float32)
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,13 @@ from hooke_server.techniques.attribution.drawing import Drawing
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.attribution.method import Method, anywhere
 from hooke_server.techniques.attribution.targets import Target
+from hooke_server.techniques.objectives.checking import check_objective
 from hooke_server.techniques.parameters import check_all
 from hooke_server.techniques.plans import Item
+from hooke_server.techniques.reach import gradient_obstacle, upstream
 from hooke_server.techniques.signatures import plain_message
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import all_techniques
-from hooke_server.techniques.visualization.requirements import (
-    check_objective,
-    gradient_obstacle,
-    upstream,
-)
 
 NO_EVIDENCE = Evidence()
 """Nothing is measured."""

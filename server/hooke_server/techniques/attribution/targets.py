@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from hooke_server.models.model import Model
+from hooke_server.techniques.objectives.algebra import Objective, of
+from hooke_server.techniques.objectives.measures import Response
+from hooke_server.techniques.objectives.scene import Scene, Values, source, units_first
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import Objective, of
-from hooke_server.techniques.visualization.scene import Scene, Values, source, units_first
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,21 +7,21 @@ from typing import Annotated
 
 from hooke_server.models.layer import LayerKind
 from hooke_server.techniques.frames import Estimate, Frames
+from hooke_server.techniques.objectives.algebra import Objective, of
+from hooke_server.techniques.objectives.checking import check_objective
+from hooke_server.techniques.objectives.measures import (
+    ActivationComparison,
+    ActivationDifference,
+    Response,
+)
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.plans import Item, View
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.measures import (
-    ActivationComparison,
-    ActivationDifference,
-    Response,
-)
-from hooke_server.techniques.visualization.objectives import Objective, of
 from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.requirements import (
-    check_objective,
     gradient_unit_obstacle,
     with_photograph,
 )

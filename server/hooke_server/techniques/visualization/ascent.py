@@ -8,13 +8,13 @@ from typing import Annotated
 
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
+from hooke_server.techniques.objectives.algebra import Objective
+from hooke_server.techniques.objectives.checking import check_objective, check_photographs
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.visualization.images import ImageParameterization
-from hooke_server.techniques.visualization.objectives import Objective
 from hooke_server.techniques.visualization.optimizers import Adam, Optimizer, OptimizerName
-from hooke_server.techniques.visualization.requirements import check_objective, check_photographs
 from hooke_server.techniques.visualization.sight import Size
 from hooke_server.techniques.visualization.storages import FixedMagnitude, PatternNetwork
 from hooke_server.techniques.visualization.transforms import STANDARD, TransformSequence

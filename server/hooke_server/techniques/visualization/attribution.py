@@ -15,17 +15,15 @@ from torch import Tensor
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.checking import check_objective
+from hooke_server.techniques.objectives.measures import Response
+from hooke_server.techniques.objectives.scene import Scene, source, units_first
 from hooke_server.techniques.plans import View
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.visualization.cost import pass_estimate
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.photographs import Seen
-from hooke_server.techniques.visualization.requirements import (
-    check_objective,
-    upstream,
-)
-from hooke_server.techniques.visualization.scene import Scene, source, units_first
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from hooke_server.techniques.frames import Estimate, Frames
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import CosinePower, ImageDirection
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.measures import CosinePower, ImageDirection
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Optimization
 from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, layer_subjects

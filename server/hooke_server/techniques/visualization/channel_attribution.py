@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Tile
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.pictures import diverging
 from hooke_server.techniques.plans import View
@@ -24,9 +27,6 @@ from hooke_server.techniques.visualization.attribution import (
     target_name,
 )
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.images import to_pixels
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.requirements import whole_layer_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders

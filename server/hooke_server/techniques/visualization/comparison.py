@@ -12,14 +12,14 @@ from torch import Tensor
 
 from hooke_server.errors import FailedPreconditionError, Reason
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result, Tile
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.images import to_pixels
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.requirements import unit_obstacle
 from hooke_server.techniques.visualization.sight import Sight, Subject, channels

@@ -9,30 +9,22 @@ from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
+from hooke_server.techniques.objectives.algebra import Objective
+from hooke_server.techniques.passes import (
+    ALLOCATOR,
+    SHARE,
+    kept_bytes,
+    largest_bytes,
+    macs_of,
+    most_in_a_pass,
+)
 from hooke_server.techniques.plans import View
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.visualization.ascent import Ascent, gradient_free
-from hooke_server.techniques.visualization.objectives import Objective
-from hooke_server.techniques.visualization.requirements import upstream
 from hooke_server.techniques.visualization.sight import Size, Subject, channels
-
-MAX_BATCH = 16
-"""Pictures in a pass at most: beyond that nothing gets quicker on a CPU."""
-
-SHARE = 0.5
-"""Of the memory for all work, how much one run may take, unless a single subject needs more."""
 
 PICTURE_COPIES = 12
 """Copies of a picture that transforms, colours, their gradients and the optimizer hold together."""
-
-ALLOCATOR = 1.1
-"""How much more the allocator takes for what passes hold, by measurement (B7)."""
-
-WITHOUT_MEMORY = frozenset(
-    {"dropout", "drop_path", "stochastic_depth", "identity"}
-    | {"reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "expand"}
-    | {"getitem", "select", "slice", "split", "chunk", "unbind"}
-)
-"""Operations whose value lies in the memory of what they are given."""
 
 
 def ascent_estimate(
@@ -75,7 +67,7 @@ def _split(
     view: View, model: Model, group: Sequence[Subject], ascent: Ascent, size: Size
 ) -> list[list[Subject]]:
     cost = ascent_cost(model, group, ascent, size)
-    limit = MAX_BATCH
+    limit = most_in_a_pass(model)
     if view.memory is not None:
         limit = min(limit, int((view.memory * SHARE - cost.beside) // cost.each))
     made: list[list[Subject]] = []
@@ -160,27 +152,6 @@ def folded_bytes(model: Model, layers: Sequence[Layer]) -> int:
     """Copies of convolutions' weights that quick probes use."""
     keys = {weight.key for layer in layers if layer.op == "conv2d" for weight in layer.weights}
     return sum(model.weights[key].nbytes for key in keys)
-
-
-def kept_bytes(layers: Sequence[Layer], area: float) -> float:
-    """What a pass through layers keeps for the way back, for inputs `area` times as large."""
-    sizes = [_bytes(layer, area) for layer in layers if layer.op not in WITHOUT_MEMORY]
-    return sum(sizes) + 3 * max(sizes, default=0)
-
-
-def largest_bytes(layers: Sequence[Layer], area: float) -> float:
-    """What a pass through layers holds at once."""
-    return 4 * max((_bytes(layer, area) for layer in layers), default=0)
-
-
-def _bytes(layer: Layer, area: float) -> float:
-    size = layer.output.count() * layer.output.item_bytes
-    return size * (area if layer.position_axes else 1)
-
-
-def macs_of(layers: Sequence[Layer], area: float) -> float:
-    """Multiply-accumulate operations of a pass through layers."""
-    return sum(layer.macs * (area if layer.position_axes else 1) for layer in layers)
 
 
 def _area(model: Model, size: Size) -> float:

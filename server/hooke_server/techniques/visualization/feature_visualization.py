@@ -11,17 +11,18 @@ from torch import Tensor
 
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate, Frames
+from hooke_server.techniques.objectives.algebra import Objective, Term, of
+from hooke_server.techniques.objectives.measures import Diversity, Response
+from hooke_server.techniques.objectives.scene import Scene
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.plans import Item, View
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.measures import Diversity, Response
-from hooke_server.techniques.visualization.objectives import Objective, Term, of
 from hooke_server.techniques.visualization.optimization import Optimization
-from hooke_server.techniques.visualization.requirements import unit_obstacle, upstream
-from hooke_server.techniques.visualization.scene import Scene
+from hooke_server.techniques.visualization.requirements import unit_obstacle
 from hooke_server.techniques.visualization.sight import Subject
 
 

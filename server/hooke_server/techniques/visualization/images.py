@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -190,15 +189,3 @@ def _color_matrix(like: Tensor) -> Tensor:
     longest = torch.linalg.vector_norm(matrix, dim=0).max()
     scaled: Tensor = matrix / longest
     return scaled
-
-
-def to_pixels(picture: Tensor, *, alpha: bool = False) -> np.ndarray:
-    """A picture [channels, height, width] in 0..1 as 8-bit pixels [height, width, 3 or 4].
-
-    One channel, or two, show as grey, their mean; more than three by the first three.
-    """
-    colours, opacity = (picture[:-1], picture[-1:]) if alpha else (picture, picture[:0])
-    grey = len(colours) < 3
-    shown = colours.mean(0, keepdim=True).expand(3, -1, -1) if grey else colours[:3]
-    pixels = torch.cat([shown, opacity]).clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())

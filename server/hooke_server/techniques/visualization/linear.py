@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 from hooke_server.models.model import Model
-from hooke_server.techniques.visualization.scene import units_first
+from hooke_server.techniques.objectives.scene import units_first
 from hooke_server.techniques.visualization.sight import channels, declared_size
 
 IDENTITY = frozenset(

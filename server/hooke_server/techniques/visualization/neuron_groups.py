@@ -11,16 +11,17 @@ from torch import Tensor
 
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import CosinePower, Direction
+from hooke_server.techniques.overlays import colored_maps
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.measures import CosinePower, Direction
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
-from hooke_server.techniques.visualization.photographs import Seen, as_vector, colored_maps
+from hooke_server.techniques.visualization.photographs import Seen, as_vector
 from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph
 from hooke_server.techniques.visualization.sight import Subject, placeholders
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from hooke_server.techniques.frames import Frames, Picture, Progress, Result
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.ascent import Ascent, Precision, gradient_free
@@ -30,7 +31,6 @@ from hooke_server.techniques.visualization.images import (
     Image,
     ImageParameterization,
     make_image,
-    to_pixels,
 )
 from hooke_server.techniques.visualization.optimizers import Adam, Tensors
 from hooke_server.techniques.visualization.sight import Sight, Size, Subject, channels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hooke_server.models.model import Model
-from hooke_server.techniques.pictures import GUTTER, Pixels, diverging
+from hooke_server.techniques.objectives.scene import Values, source, units_first
+from hooke_server.techniques.pictures import GUTTER, Pixels
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.visualization.images import to_pixels
-from hooke_server.techniques.visualization.scene import Values, source, units_first
 from hooke_server.techniques.visualization.sight import (
     Size,
     channels,
@@ -24,9 +22,6 @@ from hooke_server.techniques.visualization.sight import (
 
 FALLBACK_SIZE = (224, 224)
 """For models that declare no size."""
-
-EDGE = 448
-"""Pixels that a photograph's longer edge has at least when something is drawn over it."""
 
 
 @dataclass(frozen=True)
@@ -66,43 +61,6 @@ def pooled(activations: Tensor, cells: int) -> Tensor:
     height, width = (min(extent, cells) for extent in activations.shape[1:])
     pooled_: Tensor = F.adaptive_avg_pool2d(activations, (height, width))
     return pooled_
-
-
-def heat(picture: Tensor, values: Tensor) -> Pixels:
-    """Values [height, width] over a picture in grey: red above zero, blue below.
-
-    The strongest value has the full colour; where there is nothing the picture shows.
-    """
-    shown, large = enlarged(picture, values)
-    scale = float(values.abs().max()) or 1.0
-    share = np.clip(np.abs(large) / scale, 0, 1)[..., None] ** 0.75
-    grey = shown.mean(2, keepdims=True) * 0.7 + 76
-    mixed = grey * (1 - share) + diverging(np.sign(large), 1.0) * share
-    return np.asarray(np.rint(mixed), np.uint8)
-
-
-def colored_maps(picture: Tensor, maps: Tensor, colours: Sequence[Sequence[float]]) -> Pixels:
-    """Maps [groups, height, width] from 0 over a picture in grey, each in its colour in 0..1."""
-    shares = maps / maps.amax().clamp(min=1e-12)
-    layers = [enlarged(picture, each)[1].clip(0, 1)[..., None] for each in shares]
-    shown, _ = enlarged(picture, maps[0])
-    grey = shown.mean(2, keepdims=True) * 0.7 + 76
-    total = np.maximum(sum(layers), 1e-6)
-    paint = sum(
-        layer * np.asarray(colour) * 255 for layer, colour in zip(layers, colours, strict=True)
-    )
-    strength = np.clip(np.max(layers, axis=0) * 1.3, 0, 0.85)
-    return np.asarray(np.rint(grey * (1 - strength) + paint / total * strength), np.uint8)
-
-
-def enlarged(picture: Tensor, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The picture's pixels and the values, both at the size that is shown."""
-    height, width = picture.shape[1:]
-    factor = max(1.0, EDGE / max(height, width))
-    size = (round(height * factor), round(width * factor))
-    shown = F.interpolate(picture[None].float().cpu(), size, mode="bilinear")[0]
-    large = F.interpolate(values[None, None].float().cpu(), size, mode="bilinear")[0, 0]
-    return to_pixels(shown).astype(np.float64), large.numpy().astype(np.float64)
 
 
 def blank(height: int, width: int) -> Pixels:

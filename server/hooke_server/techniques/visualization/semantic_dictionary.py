@@ -11,6 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Tile
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import Response
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.pictures import Pixels
 from hooke_server.techniques.plans import View
@@ -18,9 +21,6 @@ from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.ascent import Ascent, check_ascent
 from hooke_server.techniques.visualization.cost import ascent_estimate
-from hooke_server.techniques.visualization.images import to_pixels
-from hooke_server.techniques.visualization.measures import Response
-from hooke_server.techniques.visualization.objectives import of
 from hooke_server.techniques.visualization.optimization import Finished, Optimization
 from hooke_server.techniques.visualization.photographs import Seen, blank, pooled
 from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
+from hooke_server.techniques.objectives.algebra import Objective, of
+from hooke_server.techniques.objectives.measures import LayerEnergy
+from hooke_server.techniques.objectives.scene import Scene, Values
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.measures import LayerEnergy
-from hooke_server.techniques.visualization.objectives import Objective, of
 from hooke_server.techniques.visualization.redirection import redirect
-from hooke_server.techniques.visualization.scene import Scene, Values
 from hooke_server.techniques.visualization.transforms import resize
 
 Size = tuple[int, int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result
+from hooke_server.techniques.overlays import heat
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.technique import TechniqueKind, technique
@@ -14,7 +15,7 @@ from hooke_server.techniques.visualization.attribution import (
     pass_cost,
     target_name,
 )
-from hooke_server.techniques.visualization.photographs import Seen, heat
+from hooke_server.techniques.visualization.photographs import Seen
 from hooke_server.techniques.visualization.requirements import map_obstacle, with_photograph
 
 

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Progress, Result
+from hooke_server.techniques.objectives.scene import source, units_first
+from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.plans import View
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.cost import forward_estimate
-from hooke_server.techniques.visualization.images import to_pixels
 from hooke_server.techniques.visualization.photographs import FALLBACK_SIZE
 from hooke_server.techniques.visualization.plots import curve_plot, map_plot
 from hooke_server.techniques.visualization.requirements import unit_obstacle
-from hooke_server.techniques.visualization.scene import source, units_first
 from hooke_server.techniques.visualization.sight import channels, declared_size, normalize
 from hooke_server.techniques.visualization.stimuli import Canvas, Family, StimulusFamily, family
 

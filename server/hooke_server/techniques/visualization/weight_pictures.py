@@ -16,11 +16,11 @@ from hooke_server.techniques.frames import Array, Estimate, Frames, Picture, Pro
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.pictures import GUTTER, Pixels, diverging
 from hooke_server.techniques.plans import Item, View
+from hooke_server.techniques.reach import upstream
 from hooke_server.techniques.targets import Site
 from hooke_server.techniques.technique import TechniqueKind, technique
 from hooke_server.techniques.visualization.cost import pass_estimate
 from hooke_server.techniques.visualization.linear import expanded_weights
-from hooke_server.techniques.visualization.requirements import upstream
 
 GAP = 2
 

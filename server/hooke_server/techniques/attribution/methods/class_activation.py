@@ -21,7 +21,7 @@ from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.method import Effort, anywhere, method
 from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
 from hooke_server.techniques.frames import Progress
-from hooke_server.techniques.visualization.requirements import upstream
+from hooke_server.techniques.reach import upstream
 
 SMALL = 1e-7
 """Keeps denominators from being nothing."""

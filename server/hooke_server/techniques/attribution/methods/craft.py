@@ -28,11 +28,11 @@ from hooke_server.techniques.attribution.methods.sensitivity import SobolDesign,
 from hooke_server.techniques.attribution.methods.tcav import target_name
 from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
 from hooke_server.techniques.frames import Array, Picture, Progress
+from hooke_server.techniques.overlays import heat
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.reach import picture_obstacle
 from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
 from hooke_server.techniques.targets import Site
-from hooke_server.techniques.visualization.photographs import heat
-from hooke_server.techniques.visualization.requirements import picture_obstacle
 
 STRIDE = 0.8
 """Of crops, as a share of their edge."""

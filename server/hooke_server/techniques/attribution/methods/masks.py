@@ -65,7 +65,7 @@ def rise(
         drawn = Masks(mixture.positions, masks, cells, probability, question.generator())
         sums = _Sums(mixture)
         for begin in range(0, masks, mixture.draws):
-            some = drawn.smooth(begin, mixture.draws).to(place.value)
+            some = drawn.smooth(begin, mixture.draws, place.value)
             sums.add(some, mixture.through(some))
             yield Progress(step=done + begin + len(some), total=total)
             part = (begin + len(some)) * PREVIEWS // masks
@@ -96,9 +96,9 @@ class Masks:
             [torch.randint(size, (count,), generator=generator) for size in self._cell], 1
         ).tolist()
 
-    def smooth(self, begin: int, count: int) -> Tensor:
-        """Some of the masks, [masks, *extents] in 0..1."""
-        coarse = self.coarse[begin : begin + count, None].float()
+    def smooth(self, begin: int, count: int, like: Tensor) -> Tensor:
+        """Some of the masks, [masks, *extents] in 0..1, made on the device of `like`."""
+        coarse = self.coarse[begin : begin + count, None].to(like)
         mode = SMOOTH[len(self._extents)]
         large = F.interpolate(coarse, self._large, mode=mode, align_corners=False)[:, 0]
         shifts = self.shifts[begin : begin + count]

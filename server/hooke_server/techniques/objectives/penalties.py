@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.techniques.objectives.scene import Scene
 from hooke_server.techniques.parameters import Range
-from hooke_server.techniques.visualization.scene import Scene
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,16 +12,16 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from hooke_server.techniques.parameters import AtMost, Range
-from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.visualization.penalties import (
+from hooke_server.techniques.objectives.penalties import (
     Blur,
     BoundaryComplexity,
     MeanAlpha,
     PixelNorm,
     TotalVariation,
 )
-from hooke_server.techniques.visualization.scene import Scene
+from hooke_server.techniques.objectives.scene import Scene
+from hooke_server.techniques.parameters import AtMost, Range
+from hooke_server.techniques.targets import Photograph, Site
 
 NEIGHBOURS = 4
 """How far along the batch `Misalignment` looks, as Lucid does."""

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from hooke_server.models.model import Model
+from hooke_server.techniques.objectives.measures import Measure
+from hooke_server.techniques.objectives.scene import Scene, source
 from hooke_server.techniques.parameters import Range
 from hooke_server.techniques.targets import Photograph, Site
-from hooke_server.techniques.visualization.measures import Measure
-from hooke_server.techniques.visualization.scene import Scene, source
 
 
 @dataclass(frozen=True, kw_only=True)
