@@ -41,7 +41,7 @@ def judged(measure, model, inputs, values, *, number=0, seed=0, rows=16, **given
 
     `again` is what is answered when the question is asked anew.
     """
-    again = given.pop("again", None)
+    again, labels = given.pop("again", None), given.pop("labels", None)
     place, target = model.inputs[0].name, Target(site=unit(model, number).site)
     inquiry = Inquiry(model, [inputs], [target], [place], rows=rows, seed=seed)
     question = Question.of(inquiry, [place])
@@ -50,7 +50,7 @@ def judged(measure, model, inputs, values, *, number=0, seed=0, rows=16, **given
         yield from ()
         return again
 
-    found = Answer(place=question.places[0], values=values)
+    found = Answer(place=question.places[0], values=values, labels=labels)
     measuring = measure(Case(question, found, Evidence(**given), (), answered))
     while True:
         try:

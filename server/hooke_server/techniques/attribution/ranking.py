@@ -2,7 +2,9 @@
 
 How far a target falls when a tenth of the positions go depends on the network, the baseline, and
 whether the positions lie together or apart. So the same is done in orders that know nothing of the
-network and have what else the answer has: its values, shifted and mirrored along the positions.
+network and are as coarse as the answer: where its values are of features (superpixels, patches),
+features exchange them; else they are shifted along the positions and mirrored at their ends, so
+that what lies together stays together.
 """
 
 from __future__ import annotations
@@ -110,21 +112,53 @@ def _orders(case: Case) -> Iterator[Tensor]:
     unit = place.layer.unit_axis % place.value.ndim + 1
     axes = [axis + 1 for axis in place.layer.position_axes]
     values = case.spread.sum(unit, keepdim=True) if axes else case.spread
+    labels, generator = _features(case, values), case.question.generator()
     yield _ranks(values)
-    generator = case.question.generator()
     for _ in range(RANDOM_ORDERS):
-        yield _ranks(_elsewhere(values, axes, generator))
+        moved = (
+            _moved(values, axes, generator)
+            if labels is None
+            else _exchanged(values, labels, generator)
+        )
+        yield _ranks(moved)
 
 
-def _elsewhere(values: Tensor, axes: Sequence[int], generator: torch.Generator) -> Tensor:
-    """The values at other positions, neighbours together; at any others where there are none."""
-    if not axes:
-        flat = values.flatten(2)
-        order = torch.randperm(flat.shape[2], generator=generator).to(flat.device)
-        return flat[..., order].reshape(values.shape)
-    shifts = [int(torch.randint(values.shape[axis], (), generator=generator)) for axis in axes]
-    mirrored = [axis for axis in axes if torch.rand((), generator=generator) < 0.5]
-    return values.flip(mirrored).roll(shifts, list(axes))
+def _features(case: Case, values: Tensor) -> Tensor | None:
+    """Which of the values belong together, [samples, numbers]; None where no features share them.
+
+    What tells units apart is no longer there where positions are ranked.
+    """
+    labels, place = case.answer.labels, case.place
+    if labels is None:
+        return torch.arange(values[0, 0].numel())[None] if not place.layer.position_axes else None
+    unit = place.layer.unit_axis % place.value.ndim
+    labels = labels.unsqueeze(unit) if case.answer.collapsed else labels
+    if place.layer.position_axes and labels.shape[unit] > 1:
+        return None
+    return labels.expand(-1, *values.shape[2:]).flatten(1)
+
+
+def _exchanged(values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Each feature with the value of another."""
+    flat, found = values.flatten(2), []
+    for sample, of_sample in enumerate(labels.to(flat.device).expand(flat.shape[1], -1)):
+        count = int(of_sample.max()) + 1
+        by_feature = flat.new_zeros(len(flat), count)
+        by_feature[:, of_sample] = flat[:, sample]
+        order = torch.randperm(count, generator=generator).to(flat.device)
+        found.append(by_feature[:, order][:, of_sample])
+    return torch.stack(found, 1).reshape(values.shape)
+
+
+def _moved(values: Tensor, axes: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Shifted along the positions and mirrored at their ends, so that nothing is torn apart."""
+    for axis in axes:
+        extent = values.shape[axis]
+        shift = int(torch.randint(2 * extent, (), generator=generator))
+        there = (torch.arange(extent) + shift) % (2 * extent)
+        there = torch.minimum(there, 2 * extent - 1 - there)
+        values = values.index_select(axis, there.to(values.device))
+    return values
 
 
 def _ranks(values: Tensor) -> Tensor:
