@@ -125,7 +125,10 @@ def index(files: Sequence[pb.FileDescriptorProto]) -> str:
     """The page that names the others; services first."""
     ordered = sorted(files, key=lambda file: (not file.service, file.name))
     rows = [f"- [{title(file)}]({page_name(file)}): {', '.join(names(file))}" for file in ordered]
-    intro = "The contract `hooke.v1`, written from its protos by `make docs`."
+    intro = (
+        "The contract `hooke.v1`, written from its protos by `make docs`. What errors look like,"
+        " and the limits of every request, stand at [ErrorReason](error_reason.md#errorreason)."
+    )
     return "\n".join(["# Reference\n", f"{intro}\n", *rows, ""])
 
 

@@ -124,7 +124,7 @@ def structure(client: hooke.Client) -> None:
     for layer in client.layers(MODEL, glob=["conv_*", "blocks.?.?", "classifier"]):
         size = " x ".join(map(str, layer.output.shape))
         facts = (layer.unit_count, layer.parameter_count, layer.macs)
-        sees = " x ".join(f"{field.size}" for field in layer.receptive_field)
+        sees = " x ".join(f"{field.size}" for field in layer.receptive_fields)
         table.add_row(layer.id, layer.module_class, size, *(f"{n:,}" for n in facts), sees)
     console.print(table)
 

@@ -62,7 +62,12 @@ def units(client: hooke.Client) -> Image.Image:
     """What single units of six layers, and six classes, respond to."""
     lens = t.FeatureVisualization(size=128)
     panels = [
-        [shown(p, f"unit {p.unit}") for p in made(client, lens, layer=layer, unit=list(numbers))]
+        [
+            shown(picture, f"unit {unit}")
+            for picture, unit in zip(
+                made(client, lens, layer=layer, unit=list(numbers)), numbers, strict=True
+            )
+        ]
         for layer, numbers in UNITS.items()
     ]
     pictures = made(client, lens, label=list(CLASSES))

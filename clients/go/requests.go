@@ -65,7 +65,7 @@ func Reduced(statistic pb.Statistic, layers ...string) *pb.Readout {
 }
 
 // Unit is a unit of a layer, as something to visualize.
-func Unit(model, layer string, unit int64) *pb.VisualizationItem {
+func Unit(model, layer string, unit int32) *pb.VisualizationItem {
 	location := &pb.Location{
 		Layer:      LayerName(model, layer),
 		UnitChoice: &pb.Location_Unit{Unit: unit},

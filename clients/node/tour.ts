@@ -18,7 +18,7 @@ async function layers(client: Client) {
     const shape = (layer.output?.shape ?? []).map(({ size, name }) =>
       size === undefined ? name : Number(size),
     );
-    found.push({ id: layer.id, op: layer.op, shape, units: Number(layer.unitCount) });
+    found.push({ id: layer.id, op: layer.op, shape, units: layer.unitCount });
   }
   return found;
 }
@@ -53,11 +53,11 @@ async function visualization(client: Client) {
   const answer: Record<string, unknown> = {};
   for await (const frame of client.visualize(feature(4, 1))) {
     answer.ends_with_result = frame.case === "result";
-    if (frame.case === "progress") answer.steps = Number(frame.value.step);
+    if (frame.case === "progress") answer.steps = frame.value.step;
     if (frame.case === "picture") {
-      const { location, mimeType, width, height } = frame.value;
-      const layer = hooke.layerId(location?.layer ?? "");
-      answer.picture = [layer, Number(location?.unitChoice.value), mimeType, width, height];
+      const { layer, location, mimeType, width, height } = frame.value;
+      const unit = location?.unitChoice.value;
+      answer.picture = [hooke.layerId(layer), unit, mimeType, width, height];
     }
   }
   return answer;

@@ -190,7 +190,7 @@ def test_weights_are_summed_up_as_numpy_would(client):
     [weight] = [each for name, each in weights.items() if name == "weight"]
     values = weight.tensor
     assert values.shape == weight.shape == (32, 3, 3, 3)
-    told = (weight.min, weight.max, weight.mean, weight.std, weight.zero_fraction)
+    told = (weight.minimum, weight.maximum, weight.mean, weight.std, weight.zero_fraction)
     expected = (values.min(), values.max(), values.mean(), values.std(), (values == 0).mean())
     np.testing.assert_allclose(told, expected, rtol=1e-5, atol=1e-7)
     counts, edges = np.histogram(values, bins=8)
@@ -209,7 +209,7 @@ def test_a_visualization_streams_progress_previews_and_a_picture_for_each_unit(c
     progress = [frame for frame in frames if isinstance(frame, hooke.Progress)]
     assert [progress[-1].step, progress[-1].total_steps] == [4, 4]
     finished = [frame for frame in frames if isinstance(frame, hooke.Picture) and frame.final]
-    assert [picture.unit for picture in finished] == [7, 9]
+    assert [picture.location.unit for picture in finished] == [7, 9]
     assert any(isinstance(frame, hooke.Picture) and not frame.final for frame in frames)
     result = frames[-1]
     assert result.picture_count == 2
@@ -228,7 +228,7 @@ def test_the_seed_decides_the_picture(client):
 
 def test_a_class_has_a_name(client):
     picture = client.picture("demo", label="tiger cat", technique=QUICK)
-    assert picture.unit == list(client.model("demo").class_labels).index("tiger cat")
+    assert picture.location.unit == list(client.model("demo").class_labels).index("tiger cat")
     with pytest.raises(hooke.NotFoundError) as caught:
         client.picture("demo", label="tiger cta", technique=QUICK)
     assert caught.value.reason == "LABEL_NOT_FOUND"

@@ -3,6 +3,7 @@
 import threading
 from concurrent import futures
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -208,3 +209,13 @@ def test_closing_a_stream_cancels_the_call():
         next(answers)
         answers.close()
         assert cancelled.wait(20)
+
+
+def test_the_example_of_the_contract_is_what_the_server_says(demo_address):
+    proto = Path(__file__).resolve().parents[2] / "protos" / "hooke" / "v1" / "error_reason.proto"
+    with hooke.connect(demo_address) as client, pytest.raises(hooke.NotFoundError) as caught:
+        client.layer("demo", "blocks.9.9")
+    error = caught.value
+    facts = " ".join(f'{key}: "{value}"' for key, value in sorted(error.metadata.items()))
+    for told in (f'message: "{error.message}"', f'reason: "{error.reason}"', facts):
+        assert told in proto.read_text()

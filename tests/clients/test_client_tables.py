@@ -114,7 +114,7 @@ def test_findings_name_places_in_their_models(work):
         sites=sites,
         item=1,
         target=0,
-        at_layer="/conv1/Conv",
+        layer="/conv1/Conv",
     )
     [finding, _] = received(work, found)
     assert finding == hooke.Finding(
@@ -126,7 +126,7 @@ def test_findings_name_places_in_their_models(work):
         ),
         item=1,
         target=0,
-        at_layer="/conv1/Conv",
+        layer="/conv1/Conv",
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 import hooke
 from hooke import messages, objectives, readout, techniques
 from hooke.activations import collect
+from hooke.cli import save
 from hooke.places import location_message, place_locations
 from hooke.v1 import image_pb2, model_service_pb2, readout_pb2, visualization_pb2
 from hooke.visualization import visualize_request
@@ -186,7 +187,7 @@ def test_what_the_contract_cannot_say_is_refused_here(make, message):
 
 
 def picture(**fields):
-    return hooke.Picture(name="feature", final=True, layer="a", **fields)
+    return hooke.Picture(**{"name": "feature", "final": True, "layer": "a", **fields})
 
 
 def test_a_picture_is_saved_as_what_it_is(tmp_path):
@@ -196,6 +197,18 @@ def test_a_picture_is_saved_as_what_it_is(tmp_path):
     assert image.save(tmp_path / "b.jpeg").read_bytes() == b"\xff\xd8"
     with pytest.raises(ValueError, match=r"image/jpeg, not \.png; ask for format='png'"):
         image.save(tmp_path / "c.png")
+
+
+def test_several_pictures_get_names_that_tell_them_apart(tmp_path):
+    def written(*made):
+        return [path.name for path in save.pictures(tmp_path / "out.png", made)]
+
+    png = {"mime_type": "image/png", "data": b"\x89PNG", "layer": "a/b"}
+    unit = picture(**png, location=hooke.Location("fc", unit=7))
+    assert written(unit) == ["out.png"]
+    assert written(unit, unit) == ["out-a_b-unit7.png", "out-a_b-unit7-1.png"]
+    sheet = picture(**{**png, "name": "sheet", "layer": ""})
+    assert written(unit, sheet) == ["out-a_b-feature-unit7.png", "out-sheet.png"]
 
 
 def test_a_notebook_shows_a_picture_by_its_type():
@@ -229,3 +242,25 @@ def test_optional_facts_are_none_where_they_are_unset():
     model = hooke.Model.read(message)
     assert (model.name, model.state, model.parity_error) == ("m", "READY", 0.0)
     assert model.preprocessing is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: asked(unit=2**31), "unit 2147483648 is too large; at most 2147483647"),
+        (lambda: asked(position=(0, 2**40)), "position 1099511627776 is too large"),
+        (lambda: asked(hooke.FeatureVisualization(steps=2**31)), "steps 2147483648 is too"),
+        (lambda: asked(preview_steps=[2**31]), "preview_steps 2147483648"),
+        (lambda: hooke.Readout(layers=["a"], units=[-(2**31)]).message(), "unit -2147483648"),
+        (
+            lambda: hooke.Readout(layers=["a"], slices={"row": slice(0, 2**31)}).message(),
+            "stop 2147483648",
+        ),
+        (lambda: hooke.Readout(layers=["a"], reduce=hooke.TopK(2**31)).message(), "k 2147"),
+        (lambda: hooke.FeatureMaps(max_units=2**31).message(), "max_units 2147483648"),
+        (lambda: hooke.edits.Ablate("a", units=2**31).message("m"), "unit 2147483648"),
+    ],
+)
+def test_numbers_that_the_contract_cannot_hold_are_refused_here(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -62,7 +62,7 @@ def test_recurrent_macs_meet_every_matrix_once_a_step():
     [("resnet50", "layer4", 427), ("vgg16", "features", 212), ("resnet50", "layer2", 91)],
 )
 def test_known_receptive_fields(name, layer, size):
-    fields = load_live(*meta_free(name)).layers[layer].receptive_field
+    fields = load_live(*meta_free(name)).layers[layer].receptive_fields
     assert [field.size for field in fields] == [size, size]
 
 
@@ -79,7 +79,7 @@ def test_receptive_fields_are_where_an_unknown_pixel_is_seen(name):
     for tensor in (*module.parameters(), *module.buffers()):
         tensor.data.fill_(0.5)
     model = load_live(module, x)
-    local = [i for i, layer in model.layers.items() if layer.receptive_field]
+    local = [i for i, layer in model.layers.items() if layer.receptive_fields]
     assert len(local) > 5
     for axis, row in ((0, 0), (0, 80), (1, 93)):
         picture = torch.ones(1, 3, 160, 160)
@@ -89,18 +89,18 @@ def test_receptive_fields_are_where_an_unknown_pixel_is_seen(name):
             position = layer.position_axes[axis]
             others = [a for a in range(value.ndim) if a != position]
             found = value.isnan().sum(others).bool().tolist()
-            field = layer.receptive_field[axis]
+            field = layer.receptive_fields[axis]
             centres = [field.start + p * field.jump for p in range(len(found))]
             assert found == [abs(c - row - 0.5) < field.size / 2 for c in centres], layer_id
 
 
 def test_no_receptive_field_where_a_position_sees_everything():
     model = load_live(*meta_free("efficientnet_b0"))
-    assert model.layers["features.0"].receptive_field
+    assert model.layers["features.0"].receptive_fields
     gate = next(i for i in model.layers if i.endswith("block.1.scale_activation"))
-    assert not model.layers[gate].receptive_field
-    assert not model.layers["features.8"].receptive_field
-    assert not model.layers["classifier.1"].receptive_field
+    assert not model.layers[gate].receptive_fields
+    assert not model.layers["features.8"].receptive_fields
+    assert not model.layers["classifier.1"].receptive_fields
 
 
 def test_unit_axes_follow_the_units():
@@ -240,4 +240,4 @@ def test_the_digest_is_of_graph_and_weights():
 
 def test_the_input_sees_itself():
     model = load_live(Grey(), torch.randn(1, 1, 8, 8))
-    assert model.layers["x"].receptive_field == (ReceptiveField(size=1, jump=1, start=0.5),) * 2
+    assert model.layers["x"].receptive_fields == (ReceptiveField(size=1, jump=1, start=0.5),) * 2

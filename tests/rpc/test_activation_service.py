@@ -14,6 +14,7 @@ from serving import ended, failure
 from hooke.v1 import activation_service_pb2 as pb
 from hooke.v1 import (
     activation_service_pb2_grpc,
+    frame_pb2,
     image_pb2,
     input_pb2,
     location_pb2,
@@ -161,6 +162,7 @@ async def test_the_result_says_what_made_it(edge, net):
 
 async def test_validate_only_answers_with_the_estimate(edge):
     (frame,) = await run(edge, asked("stem", "fc", validate_only=True))
+    assert frame.result.outcome == frame_pb2.OUTCOME_VALIDATED
     estimate = frame.result.estimate
     assert list(estimate.layer_ids) == ["stem", "fc"]
     assert estimate.tensor_bytes == 2 * 6 * 8 * 8 * 4 + 2 * 5 * 4

@@ -7,7 +7,7 @@ import pytest
 from serving import ended, failure
 
 from hooke.v1 import attribution_service_pb2 as pb
-from hooke.v1 import image_pb2
+from hooke.v1 import frame_pb2, image_pb2
 from hooke_server.techniques.technique import TechniqueKind, all_techniques
 
 METHODS = {
@@ -99,9 +99,9 @@ async def test_frames_come_in_order(edge):
 
 async def test_methods_that_share_a_request_answer_as_alone(edge):
     names = ("saliency", "input_x_gradient", "grad_cam")
-    together = await tensors(edge, wanted(*names, targets=[unit(2)], omit_pictures=True))
+    together = await tensors(edge, wanted(*names, targets=[unit(2)], include_pictures=False))
     for index, name in enumerate(names):
-        alone = await tensors(edge, wanted(name, targets=[unit(2)], omit_pictures=True))
+        alone = await tensors(edge, wanted(name, targets=[unit(2)], include_pictures=False))
         assert np.array_equal(together[index, name], alone[0, name])
 
 
@@ -113,7 +113,7 @@ async def test_sixteen_clients_with_mixed_methods_get_the_serial_answers(edge):
             inputs=sample(number, count=1 + number % 2),
             targets=[unit(number % 5)],
             seed=number,
-            omit_pictures=True,
+            include_pictures=False,
         )
         for number, name in enumerate(METHODS)
     ]
@@ -150,6 +150,7 @@ async def test_validation_tells_the_cost_and_computes_nothing(edge):
         edge.attributions.Attribute(wanted("integrated_gradients", validate_only=True))
     )
     [frame] = frames
+    assert frame.result.outcome == frame_pb2.OUTCOME_VALIDATED
     estimate = frame.result.estimate
     assert estimate.memory_bytes > 0
     assert estimate.macs > 0
@@ -223,15 +224,15 @@ FAILURES = [
         "needs the region",
     ),
     (
-        wanted("saliency", omit_tensors=True, omit_pictures=True),
+        wanted("saliency", include_tensors=False, include_pictures=False),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
         "nothing to send",
     ),
     (
-        wanted("saliency", omit_tensors=True, inputs=sample(count=205), targets=[unit(1)] * 5),
-        "RESOURCE_EXHAUSTED",
-        "LIMIT_EXCEEDED",
+        wanted("saliency", include_tensors=False, inputs=sample(count=205), targets=[unit(1)] * 5),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
         "1025 pictures",
     ),
     (
@@ -264,7 +265,7 @@ async def test_failures(edge, request_, code, reason, said):
 
 
 async def test_evidence_or_a_table_may_come_alone(edge):
-    alone = {"omit_tensors": True, "omit_pictures": True}
+    alone = {"include_tensors": False, "include_pictures": False}
     measured = wanted("saliency", evidence={"measures": ["EVIDENCE_MEASURE_COMPLETENESS"]}, **alone)
     for request in (measured, wanted("causal_tracing", **alone)):
         frames = await ended(edge.attributions.Attribute(request))

@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 from serving import Net, Pair, ended, failure, model_of, serving, told
 
 from hooke.v1 import comparison_service_pb2 as pb
-from hooke.v1 import input_pb2, tensor_pb2
+from hooke.v1 import frame_pb2, input_pb2, tensor_pb2
 from hooke_server.models.preprocessing import Preprocessing
 
 SAMPLES = 5
@@ -124,6 +124,7 @@ async def test_an_estimate_computes_nothing(edge):
     ):
         [frame] = await ended(method(request))
         assert frame.result.estimate.memory_bytes > 0
+        assert frame.result.outcome == frame_pb2.OUTCOME_VALIDATED
 
 
 async def test_weights_come_as_rows(edge):
@@ -267,6 +268,11 @@ async def test_memory_is_reserved_and_refused(models):
     async with serving(models, memory=1 << 20) as served:
         code, info, _ = await failure(served.comparisons.CompareActivations(asked()))
         assert (code, info.reason) == ("RESOURCE_EXHAUSTED", "MEMORY_BUDGET_EXCEEDED")
+
+
+async def test_the_largest_tolerance_is_drawn_too(edge):
+    frames = await ended(edge.comparisons.CompareActivations(asked(tolerance=1e308)))
+    assert all(cells(frames, "agrees"))
 
 
 async def test_a_client_that_leaves_ends_the_work(edge):

@@ -66,7 +66,7 @@ async def test_layers_tell_how_they_hang_together(edge):
         ("weight", [6, 6, 3, 3]),
         ("bias", [6]),
     ]
-    assert [(field.size, field.jump) for field in conv.receptive_field] == [(7, 2), (7, 2)]
+    assert [(field.size, field.jump) for field in conv.receptive_fields] == [(7, 2), (7, 2)]
     assert layers["block"].kind == pb.LAYER_KIND_BLOCK
     assert {weight.name for weight in layers["block"].weights} == {"conv.weight", "conv.bias"}
     assert layers["relu:1"].occurrence == 1
@@ -110,7 +110,7 @@ async def test_one_layer(edge):
 
 
 async def weights(edge, layer, **wanted):
-    request = pb.StreamWeightsRequest(name=f"models/net/layers/{layer}", **wanted)
+    request = pb.StreamWeightsRequest(parent=f"models/net/layers/{layer}", **wanted)
     messages = [message async for message in edge.models.StreamWeights(request)]
     assert [message.sequence for message in messages] == list(range(1, len(messages) + 1))
     return messages
@@ -124,13 +124,13 @@ async def test_weights_in_numbers(edge, net):
     )
     assert (bias.weight.name, weight.weight.name) == ("conv.bias", "conv.weight")
     assert weight.mean == pytest.approx(conv.astype(np.float64).mean(), rel=1e-12)
-    assert (weight.min, weight.max) == (conv.min(), conv.max())
+    assert (weight.minimum, weight.maximum) == (conv.min(), conv.max())
     assert sum(weight.histogram_counts) == conv.size
     assert len(weight.histogram_edges) == 10
 
 
 async def test_weights_themselves(edge, net):
-    messages = await weights(edge, "fc", weights=["weight"], include_tensors=True)
+    messages = await weights(edge, "fc", weight_globs=["w*"], include_tensors=True)
     kinds = [message.WhichOneof("content") for message in messages]
     assert kinds == ["summary", "tensor_header", "tensor_chunk", "tensor_trailer"]
     header = messages[1].tensor_header
@@ -166,13 +166,13 @@ FAILURES = [
     ("StreamLayers", pb.StreamLayersRequest(parent="models/x"), "NOT_FOUND", "MODEL_NOT_FOUND"),
     (
         "StreamWeights",
-        pb.StreamWeightsRequest(name="models/net/layers/fc", weights=["wieght"]),
+        pb.StreamWeightsRequest(parent="models/net/layers/fc", weight_globs=["wieght"]),
         "NOT_FOUND",
         "WEIGHT_NOT_FOUND",
     ),
     (
         "StreamWeights",
-        pb.StreamWeightsRequest(name="models/net/layers/fc", histogram_bins=1025),
+        pb.StreamWeightsRequest(parent="models/net/layers/fc", histogram_bins=1025),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
     ),

@@ -9,6 +9,7 @@ from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.rpc.codec.frames import BUNDLE_SECONDS, Preparation
 from hooke_server.rpc.codec.provenance import Work
 from hooke_server.techniques.frames import Picture, Progress, Result
+from hooke_server.techniques.tables import Finding
 from hooke_server.techniques.targets import Site
 
 GREY = np.full((4, 4, 3), 128, np.uint8)
@@ -60,6 +61,26 @@ def test_previews_of_one_step_go_together(work):
     places = [item["picture"].location for item in items(Preparation(work), frames)]
     assert [place.layer for place in places] == ["models/net/layers/fc"] * 3
     assert [place.unit for place in places] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "sites", "layer"),
+    [
+        ("conv", [Site(layer="fc", unit=3)], "conv"),
+        ("", [Site(layer="fc", unit=3), Site(layer="fc", unit=1)], "fc"),
+        ("", [Site(layer="fc"), Site(layer="conv")], ""),
+        ("", [], ""),
+    ],
+)
+def test_a_frame_names_the_layer_whose_values_it_shows(work, said, sites, layer):
+    name = f"models/net/layers/{layer}" if layer else ""
+    frames = [Finding(kind="found", text="It is.", layer=said, sites=tuple(sites))]
+    if len(sites) < 2:
+        site = sites[0] if sites else None
+        frames.append(Picture(name="feature", pixels=GREY, layer=said, site=site))
+    for item in items(Preparation(work), frames):
+        [message] = item.values()
+        assert message.layer == name
 
 
 def test_the_result_counts_finished_pictures_and_all_of_the_time(work):

@@ -152,7 +152,7 @@ async def test_every_error_on_every_kind_of_call(failing, call, kind, code):
     assert error.details() == "no layer 'x'"
     assert details["ErrorInfo"].reason == "LAYER_NOT_FOUND"
     assert details["ErrorInfo"].domain == "hooke"
-    assert dict(details["ErrorInfo"].metadata) == {"layer": "x"}
+    assert dict(details["ErrorInfo"].metadata) == {"layer": "x", "field": "name"}
 
 
 FURTHER = [
@@ -181,6 +181,23 @@ async def test_details_that_go_with_the_code(failing, kind, reason, detail):
             assert [(v.type, v.subject) for v in failure.violations] == [(reason, "m")]
         case details_pb2.RetryInfo() as retry:
             assert retry.retry_delay.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts", "resource"),
+    [
+        (Reason.LAYER_NOT_FOUND, {"layer": "x", "nearest": "", "model": "m"}, ("layer", "x")),
+        (Reason.SOURCE_NOT_FOUND, {"file": "a.onnx", "nearest": "b.onnx"}, ("source", "a.onnx")),
+        (Reason.CHECKPOINT_NOT_FOUND, {"checkpoint": "c"}, ("checkpoint", "c")),
+        (Reason.MODEL_NOT_FOUND, {"service": "s"}, ("model", "s")),
+    ],
+)
+async def test_what_is_not_found_is_named(failing, reason, facts, resource):
+    failing.error = errors.NotFoundError(reason, "said", field="name", **facts)
+    _, details = await details_of(unary(failing))
+    found = details["ResourceInfo"]
+    assert (found.resource_type, found.resource_name) == resource
+    assert dict(details["ErrorInfo"].metadata) == {**facts, "field": "name"}
 
 
 async def test_a_budget_that_does_not_grow_promises_no_retry(failing):

@@ -9,6 +9,7 @@ from hooke.v1 import location_pb2, visualization_service_pb2
 from hooke.v1 import technique_service_pb2 as pb
 from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.techniques import read_technique
+from hooke_server.techniques.parameters import MAX_REPEATED
 from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.technique import all_techniques
 
@@ -69,7 +70,9 @@ async def test_a_technique_tells_its_schema(edge):
     steps = ascent["steps"]
     assert steps.type == pb.PARAMETER_TYPE_INTEGER
     assert (steps.default_value.integer, steps.minimum, steps.maximum) == (512, 1, 8192)
+    assert not steps.HasField("max_values")
     image = {part.name: part for part in ascent["image"].fields}
+    assert image["shared_factors"].max_values == MAX_REPEATED
     assert image["storage"].type == pb.PARAMETER_TYPE_ONE_OF
     assert [part.name for part in image["storage"].fields] == [
         "pixel_image", "fourier_image", "laplacian_pyramid", "pattern_network", "fixed_magnitude",

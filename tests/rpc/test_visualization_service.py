@@ -227,6 +227,7 @@ async def test_formats(edge, number, mime):
 
 async def test_validate_only_computes_nothing(edge):
     (frame,) = await run(edge, wanted(validate_only=True, ascent={"steps": 4000, "size": 512}))
+    assert frame.result.outcome == frame_pb2.OUTCOME_VALIDATED
     assert frame.result.estimate.memory_bytes > 0
     assert frame.result.estimate.macs > 0
     assert frame.result.estimate.batch_size == 1

@@ -383,3 +383,16 @@ def web(edge, path, message, headers=()):
     kind = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
     body = envelope(message.SerializeToString())
     return request(edge.web, "POST", path, kind | dict(headers), body)
+
+
+async def test_units_are_plain_numbers_and_one_beyond_32_bits_is_no_unit(edge):
+    answer = await unary(edge.web, f"{MODELS}/GetLayer", {"name": "models/net/layers/stem"})
+    assert answer.json["unitCount"] == 6
+    assert answer.json["receptiveFields"][0]["size"] == 3
+    assert answer.json["macs"] == str(int(answer.json["macs"]))
+    for unit in (2**31, 2**63, -(2**40)):
+        location = {"layer": "models/net/layers/stem", "unit": unit}
+        method = "/hooke.v1.TechniqueService/ListTechniques"
+        answer = await unary(edge.web, method, {"location": location})
+        assert (answer.status, answer.json["code"]) == (400, "invalid_argument")
+        assert info_of(answer.json).reason == "INVALID_FIELD"

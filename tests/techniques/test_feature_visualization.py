@@ -111,7 +111,7 @@ def test_pictures_of_one_item_differ_by_as_much_as_is_asked(resnet, site, layer)
 def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
     """Beyond the receptive field of the layer table the gradient is zero, within it is not."""
     layer = resnet.layer("layer1.0.conv1")
-    assert layer.receptive_field
+    assert layer.receptive_fields
     for position in [(0, 0), (5, 9), (15, 15)]:
         place = Site(layer=layer.id, unit=2, position=position)
         sight = Sight(resnet, subjects(place), (64, 64))
@@ -123,7 +123,7 @@ def test_a_neuron_moves_only_the_pixels_that_it_sees(resnet):
                 max(0, math.floor(f.start + i * f.jump - f.size / 2)),
                 math.ceil(f.start + i * f.jump + f.size / 2),
             )
-            for f, i in zip(layer.receptive_field, position, strict=True)
+            for f, i in zip(layer.receptive_fields, position, strict=True)
         )
         seen[rows, columns] = True
         moved = gradient[0].abs().sum(0) > 0

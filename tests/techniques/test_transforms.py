@@ -139,7 +139,7 @@ def test_crop(seed):
     share = 0.3 + 0.4 * torch.rand((), generator=generator, dtype=torch.float64).item()
     centre = (0.5 + 0.15 * torch.randn(2, generator=generator)).tolist()
     expected = each_plane(image, lambda plane: slow_crop(plane, share, centre))
-    cropped = Crop(smallest=0.3, largest=0.7)(image, seeded(seed))
+    cropped = Crop(minimum=0.3, maximum=0.7)(image, seeded(seed))
     np.testing.assert_allclose(cropped.numpy(), expected, atol=1e-5)
 
 
@@ -147,7 +147,7 @@ def test_a_crop_that_leaves_the_picture_is_moved_inside():
     """Centres at any distance: what is black outside never comes in."""
     image, generator = torch.ones(1, 1, 16, 16), seeded(0)
     for _ in range(200):
-        cropped = Crop(smallest=0.5, largest=0.5)(image, generator)
+        cropped = Crop(minimum=0.5, maximum=0.5)(image, generator)
         torch.testing.assert_close(cropped, image)
 
 
@@ -155,7 +155,7 @@ def test_crops_lie_as_in_maco():
     """Sizes alike from smallest to largest, centres with a deviation of 0.15 of an edge."""
     ramp = torch.linspace(0, 1, 200).expand(1, 1, 200, 200)
     generator = seeded(0)
-    crops = [Crop(smallest=0.1, largest=0.2)(ramp, generator)[0, 0, 0] for _ in range(600)]
+    crops = [Crop(minimum=0.1, maximum=0.2)(ramp, generator)[0, 0, 0] for _ in range(600)]
     centres = np.array([crop.mean().item() for crop in crops])
     sizes = np.array([(crop[-1] - crop[0]).item() for crop in crops])
     assert centres.mean() == pytest.approx(0.5, abs=0.02)
@@ -203,7 +203,7 @@ EVERY = TransformSequence(
     transforms=(
         Pad(width=5),
         Scale(factors=(0.5, 1.7)),
-        Crop(smallest=0.2, largest=1.0),
+        Crop(minimum=0.2, maximum=1.0),
         Rotate(degrees=(-30.0, 30.0)),
         Jitter(pixels=3),
         Noise(deviation=0.1),

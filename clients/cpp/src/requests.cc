@@ -60,7 +60,7 @@ std::string layer_id(const std::string& name) {
                                  : unescaped(std::string_view(name).substr(at + kLayers.size()));
 }
 
-v1::Location unit_of(const std::string& model, const std::string& layer, std::int64_t unit) {
+v1::Location unit_of(const std::string& model, const std::string& layer, std::int32_t unit) {
   v1::Location location;
   location.set_layer(layer_name(model, layer));
   location.set_unit(unit);

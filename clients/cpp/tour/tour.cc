@@ -86,7 +86,7 @@ json visualization(hooke::Client& client) {
     if (frame.message.has_progress()) seen["steps"] = frame.message.progress().step();
     if (frame.message.has_picture()) {
       const auto& picture = frame.message.picture();
-      seen["picture"] = {hooke::layer_id(picture.location().layer()), picture.location().unit(),
+      seen["picture"] = {hooke::layer_id(picture.layer()), picture.location().unit(),
                          picture.mime_type(), picture.width(), picture.height()};
     }
   }

@@ -71,6 +71,6 @@ export function unit(
   layer: string,
   index: number,
 ): MessageInitShape<typeof VisualizationItemSchema> {
-  const unitChoice = { case: "unit" as const, value: BigInt(index) };
+  const unitChoice = { case: "unit" as const, value: index };
   return { target: { case: "location", value: { layer: layerName(model, layer), unitChoice } } };
 }

@@ -103,8 +103,8 @@ class Rotate:
 class Crop:
     """A random square part, enlarged; edges as shares of the picture's."""
 
-    smallest: float
-    largest: float
+    minimum: float
+    maximum: float
 
 
 @dataclass(frozen=True, kw_only=True)

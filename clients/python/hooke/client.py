@@ -13,7 +13,7 @@ from hooke.connection import Connection
 from hooke.edits import Edits, edit_messages
 from hooke.frames import Estimate, Frame, Picture, estimate_of
 from hooke.inputs import INLINE_BYTES, Inputs, Prepared, inline, prepare, size
-from hooke.messages import layer_name, listed, model_name, number
+from hooke.messages import given_wholes, layer_name, listed, model_name, number
 from hooke.places import Place, location_message, place_locations
 from hooke.readout import Readout, ReadoutOptions, readouts
 from hooke.recording import Recording
@@ -140,14 +140,14 @@ class Client(Comparing, Attributing):
 
         Parameters
         ----------
-        names : which; none: all.
+        names : which, or patterns; none: all.
         histogram : number of bins; None: no histogram.
         tensors : whether the arrays themselves are wanted.
         """
         request = pb.StreamWeightsRequest(
-            name=layer_name(model, layer),
-            weights=names,
-            histogram_bins=histogram,
+            parent=layer_name(model, layer),
+            weight_globs=names,
+            **given_wholes({"histogram_bins": histogram}),
             include_tensors=tensors,
         )
         return {weight.name: weight for weight in self._connection.weights(request)}

@@ -21,11 +21,10 @@ import numpy as np
 
 from hooke.frames import Tensor
 from hooke.inputs import MESSAGE_BYTES, Inputs, inline, prepare
-from hooke.messages import number
-from hooke.places import Location, location_message
+from hooke.messages import number, wholes
+from hooke.places import Location, location_message, position_messages
 from hooke.tensors import fill as fill_tensor
 from hooke.v1 import edit_pb2 as pb
-from hooke.v1 import location_pb2
 
 _ABLATION_VALUE = pb.DESCRIPTOR.enum_types_by_name["AblationValue"]
 
@@ -54,11 +53,12 @@ class Edit(ABC):
     def message(self, model: str) -> pb.Edit:
         """The message of this value, in that model where it names none."""
         place = Location(self.layer, label=self.label, model=self.model)
+        units = self.units if isinstance(self.units, Iterable) else [self.units]
         message = pb.Edit(
             location=location_message(place, model),
-            units=self.units if isinstance(self.units, Iterable) else [self.units],
-            positions=[location_pb2.Position(indices=each) for each in self.positions],
-            samples=self.samples,
+            units=wholes(units, "unit"),
+            positions=position_messages(self.positions),
+            samples=wholes(self.samples, "sample"),
         )
         self._fill(message)
         return message

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from hooke.inputs import picture_file
-from hooke.messages import number
+from hooke.messages import number, whole
 from hooke.objectives import as_objective
 from hooke.places import location_message
 from hooke.v1 import image_pb2, location_pb2, objective_pb2
@@ -45,16 +46,22 @@ def _member(message: Any, oneof: str, value: Any) -> Any:
 def _set(message: Message, field: Any, value: Any, model: str) -> None:
     target = getattr(message, field.name)
     if field.message_type is None:
-        kind = field.enum_type
         if field.is_repeated:
-            target.extend(number(kind, each, field.name) if kind else each for each in value)
+            target.extend(_plain(field, each) for each in value)
         else:
-            setattr(message, field.name, number(kind, value, field.name) if kind else value)
+            setattr(message, field.name, _plain(field, value))
     elif field.is_repeated:
         for each in value:
             _put(target.add(), each, model)
     else:
         _put(target, value, model)
+
+
+def _plain(field: FieldDescriptor, value: Any) -> Any:
+    """A value as a field without a message holds it."""
+    if field.enum_type:
+        return number(field.enum_type, value, field.name)
+    return whole(value, field.name) if field.type == FieldDescriptor.TYPE_INT32 else value
 
 
 def _put(message: Any, value: Any, model: str) -> None:

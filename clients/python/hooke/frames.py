@@ -15,8 +15,9 @@ import numpy as np
 
 from hooke.errors import DataLossError
 from hooke.messages import copy, layer_id, model_id
+from hooke.places import Location
 from hooke.tables import Finding, Table
-from hooke.v1 import frame_pb2, image_pb2, location_pb2
+from hooke.v1 import frame_pb2, image_pb2
 
 SUFFIXES = (".png", ".jpg", ".webp")
 """Of the files that pictures come as."""
@@ -63,15 +64,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """Part of a picture that holds many, in pixels, and what it shows."""
+    """Part of a picture that holds many, in pixels, and the place that it is about."""
 
     x: int
     y: int
     width: int
     height: int
-    layer: str
-    unit: int | None = None
-    position: tuple[int, ...] = ()
+    location: Location | None = None
     item: int = 0
     sample: int | None = None
     objective: float | None = None
@@ -80,23 +79,23 @@ class Tile:
     @classmethod
     def read(cls, message: image_pb2.Tile) -> Tile:
         """The value of a message."""
-        return copy(cls, message, **_place(message.location))
+        return copy(cls, message, location=_location(message))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """A picture that the server made, of a layer, a unit or a neuron, or of many.
 
-    `item` counts the places or readouts that were asked for, `sample` the samples of the
-    input. Of an attribution `target` counts what is explained, and `at_layer` is where it was
-    looked for. `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
+    `layer` is the one whose values it shows, `location` the place that it is about; of an
+    attribution where it was looked for, and what is explained, which `target` counts. `item`
+    counts the places or readouts that were asked for, `sample` the samples of the input.
+    `data` are the bytes of a PNG, JPEG or WebP file; notebooks show it by itself.
     """
 
     name: str
     final: bool
-    layer: str
-    unit: int | None = None
-    position: tuple[int, ...] = ()
+    layer: str = ""
+    location: Location | None = None
     mime_type: str = ""
     width: int = 0
     height: int = 0
@@ -106,7 +105,6 @@ class Picture:
     item: int = 0
     sample: int | None = None
     target: int | None = None
-    at_layer: str = ""
     tiles: tuple[Tile, ...] = field(default=(), repr=False)
     data: bytes = field(default=b"", repr=False)
 
@@ -118,8 +116,8 @@ class Picture:
             message,
             final=message.role == image_pb2.PICTURE_ROLE_FINAL,
             tiles=tuple(map(Tile.read, message.tiles)),
-            at_layer=layer_id(message.at_layer),
-            **_place(message.location),
+            layer=layer_id(message.layer),
+            location=_location(message),
         )
 
     @property
@@ -208,7 +206,8 @@ class Provenance:
 class Result:
     """The work is done. `duration` is in seconds; `metrics` sum the work up.
 
-    `outcome` is `COMPLETE`, or `TIME_BUDGET` where the time was used up before.
+    `outcome` is `COMPLETE`, `TIME_BUDGET` where the time was used up before, or `VALIDATED`
+    where it was only checked and estimated.
     """
 
     plan_digest: str
@@ -247,12 +246,8 @@ class Result:
 Frame = Checkpoint | Progress | Picture | Tensor | Table | Finding | Result
 
 
-def _place(location: location_pb2.Location) -> dict[str, Any]:
-    return {
-        "layer": layer_id(location.layer),
-        "unit": location.unit if location.HasField("unit") else None,
-        "position": tuple(location.position.indices),
-    }
+def _location(message: image_pb2.Picture | image_pb2.Tile) -> Location | None:
+    return Location.read(message.location) if message.HasField("location") else None
 
 
 def estimate_of(frames: Iterable[Frame]) -> Estimate:

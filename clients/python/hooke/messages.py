@@ -7,7 +7,7 @@ Enum values are their names without the prefix that the contract needs:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -16,6 +16,9 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 V = TypeVar("V")
+
+LARGEST = 2**31 - 1
+"""Of the contract's numbers that count places, samples and steps."""
 
 
 def copy(kind: type[V], message: Message, **own: Any) -> V:
@@ -47,6 +50,23 @@ def number(kind: EnumDescriptor, name: str, what: str) -> Any:
         names = [short(kind, each.number).lower() for each in kind.values if each.number]
         raise ValueError(f"{what} {name!r} is unknown; it is one of {', '.join(names)}")
     return value.number
+
+
+def whole(value: int, what: str) -> int:
+    """The number itself if the contract's 32 bits hold it, else ValueError."""
+    if not -LARGEST <= value <= LARGEST:
+        raise ValueError(f"{what} {value} is too large; at most {LARGEST} can be asked for")
+    return value
+
+
+def wholes(values: Iterable[int], what: str) -> list[int]:
+    """The numbers themselves if the contract's 32 bits hold them, else ValueError."""
+    return [whole(each, what) for each in values]
+
+
+def given_wholes(numbers: Mapping[str, int | None]) -> dict[str, int]:
+    """Those that are given, by name, if the contract's 32 bits hold them; else ValueError."""
+    return {name: whole(each, name) for name, each in numbers.items() if each is not None}
 
 
 def _prefix(kind: EnumDescriptor) -> str:

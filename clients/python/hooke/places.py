@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from hooke.messages import layer_name, listed, model_name
+from hooke.messages import layer_id, layer_name, listed, model_id, model_name, whole, wholes
 from hooke.v1 import location_pb2 as pb
 
 
@@ -28,6 +28,16 @@ class Location:
     label: str | None = None
     position: Sequence[int] = ()
     model: str | None = None
+
+    @classmethod
+    def read(cls, message: pb.Location) -> Location:
+        """The value of a message."""
+        return cls(
+            layer_id(message.layer) or None,
+            unit=message.unit if message.HasField("unit") else None,
+            position=tuple(message.position.indices),
+            model=model_id(message.layer),
+        )
 
 
 class Place(TypedDict, total=False):
@@ -65,6 +75,11 @@ def place_locations(
     return [Location(layer, unit=each, position=position) for each in units]
 
 
+def position_messages(positions: Iterable[Sequence[int]]) -> list[pb.Position]:
+    """The messages of positions."""
+    return [pb.Position(indices=wholes(each, "position")) for each in positions]
+
+
 def location_message(place: Location, model: str) -> pb.Location:
     """The message of a place, in that model where it names none."""
     model = place.model or model
@@ -72,9 +87,9 @@ def location_message(place: Location, model: str) -> pb.Location:
         layer=model_name(model) if place.layer is None else layer_name(model, place.layer)
     )
     if len(place.position):
-        message.position.indices.extend(place.position)
+        message.position.indices.extend(wholes(place.position, "position"))
     if place.unit is not None:
-        message.unit = place.unit
+        message.unit = whole(place.unit, "unit")
     elif place.label is not None:
         message.label = place.label
     return message

@@ -15,9 +15,10 @@ from typing import TypedDict
 
 import numpy as np
 
-from hooke.messages import number
+from hooke.messages import given_wholes, number, whole, wholes
+from hooke.places import position_messages
 from hooke.tensors import wire_dtype
-from hooke.v1 import image_pb2, location_pb2
+from hooke.v1 import image_pb2
 from hooke.v1 import readout_pb2 as pb
 
 _SCOPE = pb.DESCRIPTOR.enum_types_by_name["ReductionScope"]
@@ -62,7 +63,10 @@ class FeatureMaps:
 
     def message(self) -> pb.FeatureMapForm:
         """The message of this value."""
-        form = pb.FeatureMapForm(max_units=self.max_units, tile_size=self.tile_size)
+        counts = given_wholes({"max_units": self.max_units, "tile_size": self.tile_size})
+        form = pb.FeatureMapForm()
+        for name, count in counts.items():
+            setattr(form, name, count)
         if self.format:
             form.format = number(IMAGE_FORMAT, self.format, "format")
         return form
@@ -112,8 +116,8 @@ class Readout:
         """The message of this value; ValueError where two of its fields contradict."""
         message = pb.Readout(
             layer_globs=self.layers,
-            units=self.units,
-            positions=[location_pb2.Position(indices=each) for each in self.positions],
+            units=wholes(self.units, "unit"),
+            positions=position_messages(self.positions),
             slices=[_slice(axis, each) for axis, each in self.slices.items()],
         )
         if self.feature_maps:
@@ -146,14 +150,16 @@ def readouts(
 def _reduction(reduce: Reduce) -> pb.Reduction:
     match reduce:
         case TopK(k):
-            return pb.Reduction(top_k=pb.TopK(k=k))
+            return pb.Reduction(top_k=pb.TopK(k=whole(k, "k")))
         case Quantiles(probabilities):
             return pb.Reduction(quantiles=pb.Quantiles(probabilities=probabilities))
         case Histogram(bins, low, high):
-            return pb.Reduction(histogram=pb.HistogramReduction(bins=bins, low=low, high=high))
+            counted = given_wholes({"bins": bins})
+            return pb.Reduction(histogram=pb.HistogramReduction(**counted, low=low, high=high))
         case str():
             return pb.Reduction(statistic=number(_STATISTIC, reduce, "reduce"))
 
 
 def _slice(axis: str, wanted: slice) -> pb.AxisSlice:
-    return pb.AxisSlice(axis=axis, start=wanted.start, stop=wanted.stop, step=wanted.step)
+    ends = {"start": wanted.start, "stop": wanted.stop, "step": wanted.step}
+    return pb.AxisSlice(axis=axis, **given_wholes(ends))

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hooke.errors import DataLossError
-from hooke.messages import copy, layer_id, model_id
+from hooke.messages import copy, layer_id
 from hooke.places import Location
-from hooke.v1 import location_pb2
 from hooke.v1 import table_pb2 as pb
 
 Cell = str | float | int | bool | None
@@ -80,9 +79,9 @@ class Table:
 class Finding:
     """What was found, in plain words; `kind` is one word, `locations` the places it is about.
 
-    Of an attribution `item` counts the methods, `target` what is explained and `sample` the
-    samples of the input, the latter two None where the finding is about all of them; `at_layer`
-    is where it was looked for.
+    `layer` is the one whose values show it, empty for none and for several. Of an attribution
+    `item` counts the methods, `target` what is explained and `sample` the samples of the input,
+    the latter two None where the finding is about all of them.
     """
 
     kind: str
@@ -91,7 +90,7 @@ class Finding:
     item: int = 0
     sample: int | None = None
     target: int | None = None
-    at_layer: str = ""
+    layer: str = ""
 
     @classmethod
     def read(cls, message: pb.Finding) -> Finding:
@@ -99,8 +98,8 @@ class Finding:
         return copy(
             cls,
             message,
-            locations=tuple(map(_location, message.locations)),
-            at_layer=layer_id(message.at_layer),
+            locations=tuple(map(Location.read, message.locations)),
+            layer=layer_id(message.layer),
         )
 
 
@@ -146,12 +145,3 @@ def _value(cell: pb.Cell) -> Cell:
     kind = cell.WhichOneof("value")
     value: Cell = getattr(cell, kind) if kind else None
     return value
-
-
-def _location(message: location_pb2.Location) -> Location:
-    return Location(
-        layer_id(message.layer) or None,
-        unit=message.unit if message.HasField("unit") else None,
-        position=tuple(message.position.indices),
-        model=model_id(message.layer),
-    )

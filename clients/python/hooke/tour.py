@@ -74,9 +74,10 @@ def visualization(client: hooke.Client) -> dict[str, Any]:
     frames = list(client.visualize(MODEL, layer=LAYER, unit=7, technique=quick, seed=1))
     progress = [frame for frame in frames if isinstance(frame, hooke.Progress)]
     [picture] = [frame for frame in frames if isinstance(frame, hooke.Picture)]
+    unit = picture.location.unit if picture.location else None
     return {
         "steps": progress[-1].step,
-        "picture": [picture.layer, picture.unit, picture.mime_type, picture.width, picture.height],
+        "picture": [picture.layer, unit, picture.mime_type, picture.width, picture.height],
         "ends_with_result": isinstance(frames[-1], hooke.Result),
     }
 

@@ -137,7 +137,7 @@ class Layer:
     output: TensorSpec
     parameter_count: int
     macs: int
-    receptive_field: tuple[ReceptiveField, ...]
+    receptive_fields: tuple[ReceptiveField, ...]
     unit_count: int
     unit_axis: int
     weights: tuple[Weight, ...]
@@ -146,14 +146,14 @@ class Layer:
     @classmethod
     def read(cls, message: pb.Layer) -> Layer:
         """The value of a message."""
-        fields = tuple(copy(ReceptiveField, each) for each in message.receptive_field)
+        fields = tuple(copy(ReceptiveField, each) for each in message.receptive_fields)
         return copy(
             cls,
             message,
             model=model_id(message.name),
             inputs=tuple(map(TensorSpec.read, message.inputs)),
             output=TensorSpec.read(message.output),
-            receptive_field=fields,
+            receptive_fields=fields,
             weights=tuple(map(Weight.read, message.weights)),
         )
 
@@ -165,8 +165,8 @@ class WeightSummary:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    min: float
-    max: float
+    minimum: float
+    maximum: float
     mean: float
     std: float
     zero_fraction: float
@@ -183,7 +183,10 @@ class WeightSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of a technique: type, default, and bounds, choices or parts (`fields`)."""
+    """A parameter of a technique: type, default, and bounds, choices or parts (`fields`).
+
+    `max_values` is how many there may be where `repeated`.
+    """
 
     name: str
     type: str
@@ -193,6 +196,7 @@ class Parameter:
     maximum: float | None
     choices: tuple[str, ...]
     repeated: bool
+    max_values: int | None
     fields: tuple[Parameter, ...]
     required: bool
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
-from hooke.messages import number
+from hooke.messages import number, whole, wholes
 from hooke.objectives import Algebra
 from hooke.places import Place
 from hooke.pointing import pointed_at
@@ -70,9 +70,9 @@ def visualize_request(
     names = {kind: name for name, kind in LENSES.items()}
     fill(getattr(request, names[type(lens)]), lens, model)
     if (every := given.get("preview_every")) is not None:
-        request.previews.every = every
+        request.previews.every = whole(every, "preview_every")
     if steps := given.get("preview_steps"):
-        request.previews.steps.extend(steps)
+        request.previews.steps.extend(wholes(steps, "preview_steps"))
     if wanted := given.get("format"):
         request.format = number(IMAGE_FORMAT, wanted, "format")
     if (sheet := given.get("sprite_sheet")) is not None:

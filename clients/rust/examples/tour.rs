@@ -117,7 +117,7 @@ fn described(picture: &v1::Picture) -> Value {
         Some(v1::location::UnitChoice::Unit(unit)) => Some(unit),
         _ => None,
     };
-    let layer = hooke::layer_id(&place.layer);
+    let layer = hooke::layer_id(&picture.layer);
     json!([layer, unit, picture.mime_type, picture.width, picture.height])
 }
 

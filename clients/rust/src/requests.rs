@@ -65,7 +65,7 @@ pub fn reduced(statistic: v1::Statistic, layers: &[&str]) -> v1::Readout {
 }
 
 /// A unit of a layer, as something to visualize.
-pub fn unit(model: &str, layer: &str, unit: i64) -> v1::VisualizationItem {
+pub fn unit(model: &str, layer: &str, unit: i32) -> v1::VisualizationItem {
     let location = v1::Location {
         layer: layer_name(model, layer),
         unit_choice: Some(UnitChoice::Unit(unit)),

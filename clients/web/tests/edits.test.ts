@@ -28,7 +28,7 @@ test("edits become the contract's", () => {
   };
   expect(made("ablate=mean:a/b#7")).toMatchObject({
     location: { layer: "models/demo/layers/a%2Fb" },
-    units: [7n],
+    units: [7],
     change: { case: "ablation", value: { value: AblationValue.MEAN } },
   });
   expect(made("scale=-2:a").change).toMatchObject({ case: "scaling", value: { factor: -2 } });

@@ -79,7 +79,7 @@ test("the place and the seed go with it", async () => {
   expect(request.seed).toBe(18446744073709551615n);
   expect(request.items[0]?.target).toMatchObject({
     case: "location",
-    value: { layer: "models/demo/layers/blocks.4.2", unitChoice: { case: "unit", value: 7n } },
+    value: { layer: "models/demo/layers/blocks.4.2", unitChoice: { case: "unit", value: 7 } },
   });
 });
 

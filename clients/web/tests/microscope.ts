@@ -37,7 +37,7 @@ export function layer(id: string, parentId = "", producerIds: string[] = [], mac
     kind,
     macs,
     op: kind === LayerKind.BLOCK ? "sequential" : "conv2d",
-    unitCount: 4n,
+    unitCount: 4,
     unitAxis: 1,
     output: { shape: [{ name: "batch" }, { size: 4n, name: "unit" }, { size: 8n }, { size: 8n }] },
   });
@@ -73,7 +73,7 @@ export function bench(changes: Partial<Bench> = {}): Bench {
     cut: 0,
     asked: [],
     async *frames() {
-      yield { case: "picture", value: picture({ role: PictureRole.PREVIEW, step: 1n }) };
+      yield { case: "picture", value: picture({ role: PictureRole.PREVIEW, step: 1 }) };
       yield { case: "picture", value: picture({ name: "feature" }) };
       yield { case: "result", value: create(FrameSchema, { content: RESULT }).content.value };
     },
@@ -81,7 +81,7 @@ export function bench(changes: Partial<Bench> = {}): Bench {
   } as Bench;
 }
 
-const RESULT = { case: "result" as const, value: { planDigest: "sha256:0", pictureCount: 1n } };
+const RESULT = { case: "result" as const, value: { planDigest: "sha256:0", pictureCount: 1 } };
 
 /** A picture of one grey pixel. */
 export function picture(changes: MessageInitShape<typeof PictureSchema>): Picture {

@@ -11,7 +11,7 @@ const frame = (content: Frame["content"]) => create(FrameSchema, { content });
 const preview = (item: number, step: number) =>
   frame({
     case: "picture",
-    value: picture({ role: PictureRole.PREVIEW, item, step: BigInt(step) }),
+    value: picture({ role: PictureRole.PREVIEW, item, step }),
   });
 const final = (item: number, name: string) =>
   frame({ case: "picture", value: picture({ item, name }) });
@@ -26,8 +26,8 @@ test("a later look replaces an earlier one, and what it becomes replaces it what
   const collector = new Collector();
   for (const each of [preview(0, 1), preview(1, 1), preview(0, 2)]) collector.take(each);
   expect([...collector.now.pictures.values()].map(({ item, step }) => [item, step])).toEqual([
-    [0, 2n],
-    [1, 1n],
+    [0, 2],
+    [1, 1],
   ]);
   collector.take(final(0, "caricature"));
   expect([...collector.now.pictures.values()].filter(({ item }) => item === 0)).toHaveLength(1);

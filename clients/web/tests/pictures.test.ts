@@ -20,8 +20,8 @@ test("the seen part is a centre crop after the shorter side was resized", () => 
 });
 
 test("a position's field is centred where the layer says, and clipped", () => {
-  const axis = { size: 11n, jump: 4n, start: 1.5 };
-  const layer = create(LayerSchema, { receptiveField: [axis, axis] });
+  const axis = { size: 11, jump: 4, start: 1.5 };
+  const layer = create(LayerSchema, { receptiveFields: [axis, axis] });
   const input = { width: 64, height: 64 };
   expect(fieldOf(layer, [5, 6], input)).toEqual({ x: 20, y: 16, width: 11, height: 11 });
   expect(fieldOf(layer, [0, 0], input)).toEqual({ x: 0, y: 0, width: 7, height: 7 });

@@ -117,6 +117,7 @@ class States:
                 Reason.CHECKPOINT_NOT_FOUND,
                 f"no state of that checkpoint is kept: {why}",
                 field="resume_from",
+                checkpoint=state_id,
             )
         if held.series != series:
             message = "the checkpoint is of other work: of another request or model"

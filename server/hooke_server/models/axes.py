@@ -60,15 +60,20 @@ class Trace:
         return custom_unit_axis(rank)
 
     @property
-    def receptive_field(self) -> tuple[ReceptiveField, ...]:
+    def receptive_fields(self) -> tuple[ReceptiveField, ...]:
         """One for each position axis, or none where they are not all local."""
         if self.whole:
             return ()
         unit = self.unit_axis
         positions = [dim for axis, dim in enumerate(self.dims) if axis not in {0, unit}]
         fields = [dim[0].field for dim in positions if len(dim) == 1]
-        local = tuple(field for field in fields if field is not None)
+        local = tuple(field for field in fields if field is not None and _fits(field))
         return local if len(local) == len(positions) else ()
+
+
+def _fits(field: ReceptiveField) -> bool:
+    """Whether it can be told in 32 bits; a stride in a file may be any number."""
+    return max(field.size, field.jump) < 1 << 31
 
 
 def custom_unit_axis(rank: int) -> int:

@@ -97,7 +97,7 @@ class Layer:
     output: TensorSpec
     parameter_count: int = 0
     macs: int = 0
-    receptive_field: tuple[ReceptiveField, ...] = ()
+    receptive_fields: tuple[ReceptiveField, ...] = ()
     unit_axis: int
     weights: tuple[Weight, ...] = ()
     occurrence: int = 0

@@ -10,7 +10,6 @@ it; the weights of a live one may be trained meanwhile.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +26,7 @@ from hooke_server.models.graph import Graph
 from hooke_server.models.in_place import write_over, write_over_relu
 from hooke_server.models.kept import Kept
 from hooke_server.models.layer import Layer, TensorSpec
+from hooke_server.models.patterns import fitting, is_pattern
 from hooke_server.models.preprocessing import Preprocessing
 from hooke_server.models.probe import Probe, ProbeCache, Rewrite
 from hooke_server.registry import not_found
@@ -65,6 +65,7 @@ class Model:
     runtime : computes plain values in place of the graph.
     preprocessing : how a picture becomes the input; None where the input is no picture.
     fixed_batch : the only batch size that the network takes; None: any.
+    live : whether the weights are those of a module that may be trained meanwhile.
     mixes_samples : whether a layer's value for one sample depends on the others in its
         batch, as far as it was seen; filled when requests first share a pass.
     edited : the models that edits made of this one last; see `edited.kept`.
@@ -87,6 +88,7 @@ class Model:
     labels: tuple[str, ...] = ()
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
+    live: bool = False
     mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     edited: Kept[Model] = field(default_factory=Kept, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
@@ -155,6 +157,11 @@ class Model:
             raise not_found("layer", layer_id, self.layers, Reason.LAYER_NOT_FOUND, hint)
         return self.layers[layer_id]
 
+    def weight(self, key: str) -> Tensor:
+        """A learned tensor; where it may be trained meanwhile, a copy of what it is now."""
+        weight = self.weights[key]
+        return weight.detach().clone() if self.live else weight
+
     def match(self, patterns: Sequence[str]) -> list[Layer]:
         """The layers that any of the ids or glob patterns fits, in the order in which they run.
 
@@ -163,13 +170,13 @@ class Model:
         """
         wanted: set[str] = set()
         for pattern in patterns:
-            if pattern in self.layers or not any(c in pattern for c in "*?["):
+            if pattern in self.layers or not is_pattern(pattern):
                 wanted.add(self.layer(pattern).id)
                 continue
-            fitting = fnmatch.filter(self.layers, pattern)
-            if not fitting:
+            found = fitting(pattern, self.layers)
+            if not found:
                 self.layer(pattern)
-            wanted.update(i for i in fitting if self.layers[i].output.dtype.is_floating_point)
+            wanted.update(i for i in found if self.layers[i].output.dtype.is_floating_point)
         return [layer for layer_id, layer in self.layers.items() if layer_id in wanted]
 
     def probe(self, layers: Sequence[str], rewrite: Rewrite | None = None) -> Probe:

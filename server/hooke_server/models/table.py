@@ -197,7 +197,7 @@ class LayerTable:
             output=self._specs.spec(place.node, place.keys),
             parameter_count=sum(tensor.numel() for tensor in row.weights.values()),
             macs=row.macs // self._batch,
-            receptive_field=trace.receptive_field if trace else (),
+            receptive_fields=trace.receptive_fields if trace else (),
             unit_axis=self._specs.unit_axis(place.node, place.keys),
             weights=weights,
             occurrence=place.occurrence,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -18,7 +20,7 @@ from google.rpc import error_details_pb2 as details_pb2
 from google.rpc import status_pb2
 
 from hooke_server import errors
-from hooke_server.errors import DOMAIN, HookeError, InternalError, Reason
+from hooke_server.errors import DOMAIN, HookeError, InternalError, NotFoundError, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ def status_code(error: HookeError) -> grpc.StatusCode:
 def to_status(error: HookeError) -> status_pb2.Status:
     """The error as a client sees it."""
     message = shortened(error.message, _MESSAGE_BYTES)
-    metadata = {key: shortened(value, _VALUE_BYTES) for key, value in error.metadata.items()}
+    told = error.metadata | ({"field": error.field} if error.field else {})
+    metadata = {key: shortened(value, _VALUE_BYTES) for key, value in told.items()}
     info = details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     status = status_pb2.Status(code=status_code(error).value[0], message=message)
     for detail in (info, *_further(error, message, metadata)):
@@ -73,6 +76,17 @@ def internal(error: Exception) -> InternalError:
     )
 
 
+@contextmanager
+def about(model_id: str) -> Iterator[None]:
+    """Tell with layers that are not found which model lacks them."""
+    try:
+        yield
+    except NotFoundError as error:
+        if error.reason is Reason.LAYER_NOT_FOUND:
+            error.metadata.setdefault("model", model_id)
+        raise
+
+
 def shortened(text: str, limit: int) -> str:
     """The text in at most `limit` bytes of UTF-8."""
     data = text.encode(errors="replace")
@@ -88,7 +102,8 @@ def _further(error: HookeError, message: str, metadata: dict[str, str]) -> list[
         return [details_pb2.BadRequest(field_violations=[violation])]
     if isinstance(error, errors.NotFoundError):
         kind = error.reason.removesuffix("_NOT_FOUND").lower()
-        resource = metadata.get(kind, "")
+        # Of a source its file or architecture; what was looked for stands first.
+        resource = metadata.get(kind) or next(iter(metadata.values()), "")
         return [details_pb2.ResourceInfo(resource_type=kind, resource_name=resource)]
     if isinstance(error, errors.FailedPreconditionError):
         subject = metadata.get("layer") or metadata.get("model", "")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import fnmatch
-import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -16,9 +13,11 @@ from hooke_server.engine.worker import Worker
 from hooke_server.errors import InvalidArgumentError, PermissionDeniedError, Reason
 from hooke_server.models.layer import Layer, Weight
 from hooke_server.models.model import Model
+from hooke_server.models.patterns import fitting
 from hooke_server.models.weights import statistics
 from hooke_server.registry import not_found
 from hooke_server.rpc.codec.models import layer_message, model_message, summary_message
+from hooke_server.rpc.errors import about
 from hooke_server.rpc.framing import Outgoing, Sender, outgoing
 from hooke_server.rpc.names import (
     check_model_id,
@@ -29,6 +28,7 @@ from hooke_server.rpc.names import (
     parse_model,
 )
 from hooke_server.rpc.pagination import page
+from hooke_server.rpc.threads import on_thread
 
 MAX_BINS = 1024
 
@@ -79,7 +79,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """A page of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = await asyncio.to_thread(matching, model, request.filter)
+            found = await on_thread(matching, model, request.filter)
             layers, token = page(
                 found,
                 lambda layer: layer_message(model_id, layer),
@@ -98,7 +98,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """All of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = await asyncio.to_thread(matching, model, request.filter)
+            found = await on_thread(matching, model, request.filter)
         # A slow reader of names does not keep the model in memory.
         for layer in found:
             yield layer_message(model_id, layer)
@@ -109,20 +109,22 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """One layer."""
         model_id, layer_id = parse_layer(request.name, "name")
         async with self._catalog.use(model_id) as model:
-            return layer_message(model_id, model.layer(layer_id))
+            with about(model_id):
+                return layer_message(model_id, model.layer(layer_id))
 
     async def StreamWeights(
         self, request: model_service_pb2.StreamWeightsRequest, context: Any
     ) -> AsyncIterator[model_service_pb2.StreamWeightsResponse]:
         """Summaries of a layer's weights, and their tensors if they are wanted."""
-        model_id, layer_id = parse_layer(request.name, "name")
+        model_id, layer_id = parse_layer(request.parent, "parent")
         if request.HasField("histogram_bins") and not 1 <= request.histogram_bins <= MAX_BINS:
             rule = f"histogram_bins must be between 1 and {MAX_BINS}"
             raise InvalidArgumentError(Reason.INVALID_FIELD, rule, field="histogram_bins")
         sender = Sender(model_service_pb2.StreamWeightsResponse)
         async with self._catalog.use(model_id) as model:
-            layer = model.layer(layer_id)
-            wanted = _weights(layer, list(request.weights))
+            with about(model_id):
+                layer = model.layer(layer_id)
+            wanted = _weights(layer, request.weight_globs)
             read = partial(_read, model, wanted, request, layer_name(model_id, layer_id))
             async with aclosing(self._worker.stream(read)) as items:
                 async for item in items:
@@ -146,16 +148,15 @@ def matching(model: Model, wanted: model_service_pb2.LayerFilter) -> list[Layer]
 
     With many patterns this takes a while, so it belongs on a thread.
     """
-    globs = [
-        re.compile(fnmatch.translate(check_pattern(glob, f"filter.globs[{i}]")))
-        for i, glob in enumerate(wanted.globs)
-    ]
+    fit: set[str] = set()
+    for index, glob in enumerate(wanted.globs):
+        fit.update(fitting(check_pattern(glob, f"filter.globs[{index}]"), model.layers))
     kinds = {_kind(kind, f"filter.kinds[{i}]") for i, kind in enumerate(wanted.kinds)}
     ops = set(wanted.ops)
     return [
         layer
         for layer in model.layers.values()
-        if (not globs or any(glob.match(layer.id) for glob in globs))
+        if (not wanted.globs or layer.id in fit)
         and (not ops or layer.op in ops)
         and (not kinds or layer.kind in kinds)
     ]
@@ -173,13 +174,18 @@ def _kind(kind: model_service_pb2.LayerKind.ValueType, field: str) -> str:
     return known[kind]
 
 
-def _weights(layer: Layer, names: list[str]) -> list[Weight]:
+def _weights(layer: Layer, globs: Sequence[str]) -> list[Weight]:
     by_name = {weight.name: weight for weight in layer.weights}
-    for index, name in enumerate(names):
-        if check_text(name, f"weights[{index}]") not in by_name:
+    wanted: set[str] = set()
+    for index, glob in enumerate(globs):
+        field = f"weight_globs[{index}]"
+        found = fitting(check_pattern(glob, field), by_name)
+        if not found:
             known = f"layer {layer.id!r} has {', '.join(by_name) or 'none'}"
-            raise not_found("weight", name, by_name, Reason.WEIGHT_NOT_FOUND, known)
-    return [by_name[name] for name in names] if names else list(layer.weights)
+            facts = {"layer": layer.id, "field": field}
+            raise not_found("weight", glob, by_name, Reason.WEIGHT_NOT_FOUND, known, **facts)
+        wanted.update(found)
+    return [weight for weight in layer.weights if not globs or weight.name in wanted]
 
 
 def _read(
@@ -187,7 +193,7 @@ def _read(
 ) -> Iterator[model_service_pb2.WeightSummary | Outgoing]:
     """Summary and, if it is wanted, tensor of each weight; for the compute thread."""
     for weight in weights:
-        tensor = model.weights[weight.key]
+        tensor = model.weight(weight.key)
         yield summary_message(weight, statistics(tensor, request.histogram_bins))
         if request.include_tensors:
             yield outgoing(tensor, tensor_pb2.TensorHeader(layer=layer, name=weight.name))

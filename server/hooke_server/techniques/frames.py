@@ -53,8 +53,8 @@ class Picture:
 
     `site` is the place that it belongs to, `item` the index of the part of the
     request that it answers, `sample` that of the sample that it shows. `format` is the
-    file's kind where the picture has one of its own. `target` and `at_layer` tell of
-    an attribution what it explains and where it looked.
+    file's kind where the picture has one of its own. `layer` is whose values it shows, where
+    that is not the site's; `target` tells of an attribution what it explains.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Picture:
     caption: str = ""
     format: Literal["png", "jpeg", "webp"] | None = None
     tiles: tuple[Tile, ...] = ()
-    at_layer: str = ""
+    layer: str = ""
     target: int | None = None
 
 

@@ -64,7 +64,7 @@ class Rows:
 class Finding:
     """What was found, in plain words; `kind` is one word for programs, `sites` what it is about.
 
-    `item`, `sample`, `target` and `at_layer` tell which answer it is about, as in `Picture`.
+    `item`, `sample`, `target` and `layer` tell which answer it is about, as in `Picture`.
     """
 
     kind: str
@@ -73,4 +73,4 @@ class Finding:
     item: int = 0
     sample: int | None = None
     target: int | None = None
-    at_layer: str = ""
+    layer: str = ""

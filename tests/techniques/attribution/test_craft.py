@@ -97,7 +97,7 @@ def test_pictures_and_words(planted, patches):
     assert {each.name for each in drawn} == {"concept_0", "concept_1", "concept_2"}
     assert all(each.pixels.std() > 0 for each in drawn)
     [said] = [each for each in found if isinstance(each, Finding)]
-    assert (said.kind, said.target, said.at_layer) == ("craft", None, "1")
+    assert (said.kind, said.target, said.layer) == ("craft", None, "1")
     assert "3 concepts make up 100% of what 1 says" in said.text
     assert "concept 0 matters most" in said.text
 

@@ -90,7 +90,7 @@ def test_what_the_network_uses_is_found_and_what_it_does_not_is_not(colours, poo
     for target in (RED, GREEN):
         assert rows["nothing", target][6] > 0.05
     said = [each for each in found if isinstance(each, Finding)]
-    assert [(each.kind, each.target, each.sample, each.at_layer) for each in said] == [
+    assert [(each.kind, each.target, each.sample, each.layer) for each in said] == [
         ("tcav", RED, None, "0"), ("tcav", GREEN, None, "0")
     ]  # fmt: skip
     words = [each.text for each in said]

@@ -21,7 +21,7 @@ std::string layer_name(const std::string& model, const std::string& layer);
 std::string layer_id(const std::string& name);
 
 // The place of one unit of a layer.
-v1::Location unit_of(const std::string& model, const std::string& layer, std::int64_t unit);
+v1::Location unit_of(const std::string& model, const std::string& layer, std::int32_t unit);
 
 // Pictures' files (PNG, JPEG or WebP) as one batch, which the server prepares.
 v1::ModelInput pictures(const std::vector<std::string>& files);

@@ -32,7 +32,7 @@ func visualization(ctx context.Context, client *hooke.Client) (any, error) {
 		case *pb.Picture:
 			place := frame.Location
 			answer["picture"] = []any{
-				hooke.LayerID(place.Layer), place.GetUnit(), frame.MimeType, frame.Width, frame.Height,
+				hooke.LayerID(frame.Layer), place.GetUnit(), frame.MimeType, frame.Width, frame.Height,
 			}
 		case *pb.Result:
 			answer["ends_with_result"] = true

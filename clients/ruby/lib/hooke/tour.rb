@@ -64,7 +64,7 @@ module Hooke
     def visualization
       frames = @client.visualize(MODEL, **work(4)).to_a
       picture = frames.grep(V1::Picture).first
-      place = [Names.layer_id(picture.location.layer), picture.location.unit]
+      place = [Names.layer_id(picture.layer), picture.location.unit]
       {
         steps: frames.grep(V1::Progress).last.step,
         picture: [*place, picture.mime_type, picture.width, picture.height],

@@ -59,7 +59,7 @@ export function describe({ kind, value, layer, units }: Edit): string {
 export function message(model: string, edit: Edit): MessageInitShape<typeof EditSchema> {
   const place = {
     location: { layer: resourceName({ model, layer: edit.layer }) },
-    units: edit.units.map(BigInt),
+    units: [...edit.units],
   };
   const [low = "", high = ""] = edit.value.split("..");
   switch (edit.kind) {

@@ -78,14 +78,14 @@ export async function attributionRequest(
     targets: [{ target: { case: "location", value: locationOf(question.target) } }],
     methods: [method],
     edits: question.edits.map((edit) => message(question.target.model, edit)),
-    omitPictures: true,
+    includePictures: false,
     seed: BigInt(values.get("seed") ?? 0),
   });
 }
 
 /** The filters of units of a first convolution, as one sheet. */
 export function filtersRequest(place: Place, units: readonly number[]): VisualizeRequest {
-  const selection = { layer: resourceName(place), units: units.map(BigInt) };
+  const selection = { layer: resourceName(place), units: [...units] };
   return create(VisualizeRequestSchema, {
     items: [{ target: { case: "units", value: selection } }],
     technique: { case: "weightPictures", value: {} },
@@ -99,7 +99,7 @@ export function sheetRequest(
   units: readonly number[],
   { steps, size }: { steps: number; size: number },
 ): VisualizeRequest {
-  const selection = { layer: resourceName(place), units: units.map(BigInt) };
+  const selection = { layer: resourceName(place), units: [...units] };
   const ascent = { steps, size, ...(steps <= FEW_STEPS && { learningRate: WIDE }) };
   return create(VisualizeRequestSchema, {
     items: [{ target: { case: "units", value: selection } }],

@@ -38,8 +38,8 @@ export function WorkStatus({ work, again, what }: { work: Work; again: () => voi
 
 function Bar({ work, what }: { work: Work; what: string }) {
   const { progress } = work.observation.value;
-  const total = Number(progress?.totalSteps ?? 0);
-  const step = Number(progress?.step ?? 0);
+  const total = progress?.totalSteps ?? 0;
+  const step = progress?.step ?? 0;
   const left = progress?.remaining;
   return (
     <>

@@ -27,7 +27,7 @@ export function fieldOf(
   position: readonly number[],
   input: { width: number; height: number },
 ): Rectangle | undefined {
-  const [rows, columns] = layer.receptiveField;
+  const [rows, columns] = layer.receptiveFields;
   const [row, column] = position;
   if (!rows || !columns || row === undefined || column === undefined) return undefined;
   const [top, bottom] = extent(rows, row, input.height);
@@ -36,11 +36,11 @@ export function fieldOf(
 }
 
 function extent(
-  field: { size: bigint; jump: bigint; start: number },
+  field: { size: number; jump: number; start: number },
   index: number,
   edge: number,
 ): [number, number] {
-  const centre = field.start + Number(field.jump) * index;
-  const half = Number(field.size) / 2;
+  const centre = field.start + field.jump * index;
+  const half = field.size / 2;
   return [Math.max(0, centre - half), Math.min(edge, centre + half)];
 }

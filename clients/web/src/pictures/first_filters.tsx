@@ -27,7 +27,7 @@ async function firstFilters(server: Server, model: string): Promise<Made | undef
   const layers = await server.layers(model);
   const first = layers.find(({ op }) => op.startsWith("conv2d"));
   if (first === undefined) return undefined;
-  const units = Array.from({ length: Math.min(SHOWN, Number(first.unitCount)) }, (_, unit) => unit);
+  const units = Array.from({ length: Math.min(SHOWN, first.unitCount) }, (_, unit) => unit);
   const request = filtersRequest({ model, layer: first.id }, units);
   for await (const { content } of server.visualization.visualize(request))
     if (content.case === "picture" && content.value.tiles.length > 0) return content.value;

@@ -33,7 +33,7 @@ export function pathOf(place: Place): string {
   return `/${resourceName(place)}${unit}`;
 }
 
-const PLACE = /^\/?models\/([^/]+)(?:\/layers\/([^/]+)(?:\/units\/(\d+))?)?\/?$/;
+const PLACE = /^\/?models\/([^/]+)(?:\/layers\/([^/]+)(?:\/units\/(\d{1,9}))?)?\/?$/;
 
 /** The place that a path or resource name stands for, if any. */
 export function placeOf(path: string): Place | undefined {

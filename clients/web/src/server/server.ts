@@ -91,7 +91,7 @@ export class Server {
 export function locationOf(place: Place) {
   const layer = resourceName(place);
   if (place.unit === undefined) return { layer };
-  return { layer, unitChoice: { case: "unit" as const, value: BigInt(place.unit) } };
+  return { layer, unitChoice: { case: "unit" as const, value: place.unit } };
 }
 
 export const ServerContext = createContext<Server | undefined>(undefined);

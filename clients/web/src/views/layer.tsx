@@ -50,11 +50,11 @@ function Part({ place, layer }: { place: Required<Omit<Place, "unit">>; layer: L
     case "photograph":
       return <LayerPhotograph place={place} layer={layer} />;
     case "weights":
-      return <Weights place={place} unitCount={Number(layer.unitCount)} />;
+      return <Weights place={place} unitCount={layer.unitCount} />;
     case "lens":
       return <LensPanel place={place} />;
     default:
-      return <UnitSheet place={place} unitCount={Number(layer.unitCount)} />;
+      return <UnitSheet place={place} unitCount={layer.unitCount} />;
   }
 }
 

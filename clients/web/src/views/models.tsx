@@ -95,7 +95,7 @@ export function modelFacts(model: Model): [string, string][] {
 
 /** What is known of a layer, as pairs. */
 export function layerFacts(layer: Layer): [string, string][] {
-  const field = layer.receptiveField.map(({ size }) => String(size)).join(" × ");
+  const field = layer.receptiveFields.map(({ size }) => size).join(" × ");
   const facts: [string, string][] = [
     ["operation", layer.op],
     ["shape", shape(layer.output?.shape ?? [])],

@@ -45,7 +45,7 @@ export function UnitView({ place }: { place: Required<Place> }) {
             facts={layerFacts(layer).filter(([name]) => name !== "parameters" && name !== "MACs")}
           />
         )}
-        {layer && <Siblings place={place} count={Number(layer.unitCount)} />}
+        {layer && <Siblings place={place} count={layer.unitCount} />}
       </header>
       {failure && (
         <FailureCard

@@ -50,7 +50,7 @@ function Response({ place, layer, model }: ResponseProps) {
   const photo = chosenPhotograph();
   const round = useSignal(0);
   const call = async (signal: AbortSignal) => {
-    const readout = { layerGlobs: [exactly(layer.id)], units: [BigInt(place.unit)] };
+    const readout = { layerGlobs: [exactly(layer.id)], units: [place.unit] };
     const request = await readingOf(place.model, photo, [readout]);
     return server.activations.streamActivations(request, { signal });
   };

@@ -17,7 +17,7 @@ export function UnitTiles({ sheet, link }: TilesProps) {
     <ol class="units maps">
       {sheet.tiles.map((tile) => {
         const choice = tile.location?.unitChoice;
-        const unit = choice?.case === "unit" ? Number(choice.value) : tile.item;
+        const unit = choice?.case === "unit" ? choice.value : tile.item;
         return (
           <li key={unit}>
             <a href={link(unit)} class="unit" title={tile.caption}>

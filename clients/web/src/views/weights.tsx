@@ -39,7 +39,7 @@ export function Weights({ place, unitCount }: { place: Place; unitCount: number 
 }
 
 function WeightCard({ summary }: { summary: WeightSummary }) {
-  const { weight, min, max, mean, std, zeroFraction } = summary;
+  const { weight, minimum, maximum, mean, std, zeroFraction } = summary;
   const count = weight?.shape.reduce((product, each) => product * each, 1n) ?? 0n;
   return (
     <li class="card">
@@ -54,7 +54,7 @@ function WeightCard({ summary }: { summary: WeightSummary }) {
         counts={summary.histogramCounts.map(Number)}
       />
       <p class="numbers">
-        {decimal(min)} … {decimal(max)} · mean {decimal(mean)} · deviation {decimal(std)}
+        {decimal(minimum)} … {decimal(maximum)} · mean {decimal(mean)} · deviation {decimal(std)}
         {zeroFraction > 0 && ` · ${percent(zeroFraction)} zero`}
       </p>
     </li>
@@ -63,7 +63,7 @@ function WeightCard({ summary }: { summary: WeightSummary }) {
 
 async function summaries(server: Server, place: Place): Promise<WeightSummary[]> {
   const found: WeightSummary[] = [];
-  const request = { name: resourceName(place), histogramBins: BINS };
+  const request = { parent: resourceName(place), histogramBins: BINS };
   for await (const { content } of server.models.streamWeights(request))
     if (content.case === "summary") found.push(content.value);
   return found;

@@ -9,6 +9,7 @@ from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.techniques import read_items, read_message, read_technique
 from hooke_server.rpc.names import check_pattern
+from hooke_server.rpc.presence import yes_if_unset
 from hooke_server.techniques.attribution.drawing import Drawing
 from hooke_server.techniques.attribution.evidence import Evidence
 from hooke_server.techniques.attribution.plans import Asked, AskedMethod
@@ -30,8 +31,8 @@ def read_asked(request: pb.AttributeRequest, places: Places) -> Asked:
         methods=tuple(
             _method(each, f"methods[{index}]", places) for index, each in enumerate(request.methods)
         ),
-        drawings=() if request.omit_pictures else _drawings(request.drawings),
-        tensors=not request.omit_tensors,
+        drawings=_drawings(request.drawings) if yes_if_unset(request, "include_pictures") else (),
+        tensors=yes_if_unset(request, "include_tensors"),
         evidence=_evidence(request, places),
         seed=request.seed,
     )

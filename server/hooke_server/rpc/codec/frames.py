@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from typing import Any, Literal
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
 from hooke.v1 import frame_pb2, image_pb2, location_pb2, table_pb2, tensor_pb2
-from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.rpc.codec.locations import location_message
 from hooke_server.rpc.codec.provenance import Work, provenance
 from hooke_server.rpc.codec.tables import TableCodec
@@ -42,6 +42,9 @@ PREVIEW_SECONDS = 0.2
 MAX_PICTURE = (4 << 20) - (64 << 10)
 """Bytes of the largest picture sent, which leaves room for the rest of its message."""
 
+MAX_STEPS = (1 << 31) - 1
+"""Of work that will not end anyway."""
+
 BUNDLE_SECONDS = 0.001
 BUNDLE_BYTES = 64 << 10
 """How long a bundle is made, and the size of an item that ends it."""
@@ -52,24 +55,7 @@ Prepared = dict[str, Any] | Outgoing
 Bundle = list[Prepared]
 """What goes together; frames that are left out are not in it."""
 
-FORMATS: dict[int, Literal["png", "jpeg", "webp"]] = {
-    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "png",
-    image_pb2.IMAGE_FORMAT_PNG: "png",
-    image_pb2.IMAGE_FORMAT_JPEG: "jpeg",
-    image_pb2.IMAGE_FORMAT_WEBP: "webp",
-}
-"""Formats of finished pictures."""
-
-
 _OUTCOMES = {True: frame_pb2.OUTCOME_COMPLETE, False: frame_pb2.OUTCOME_TIME_BUDGET}
-
-
-def read_format(wanted: int, field: str) -> Literal["png", "jpeg", "webp"]:
-    """The format in which finished pictures are wanted."""
-    if wanted not in FORMATS:
-        message = f"{field} must be PNG, JPEG or WEBP"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, format=wanted)
-    return FORMATS[wanted]
 
 
 async def stream(
@@ -171,8 +157,8 @@ class Preparation:
         elapsed = self.elapsed()
         rate = (frame.step - self._first_step) / elapsed
         progress = frame_pb2.Progress(
-            step=frame.step,
-            total_steps=frame.total,
+            step=min(frame.step, MAX_STEPS),
+            total_steps=min(frame.total, MAX_STEPS),
             objective=frame.objective,
             elapsed=duration(elapsed),
             remaining=duration((frame.total - frame.step) / rate) if rate else None,
@@ -212,7 +198,7 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             tiles=map(self._tile, frame.tiles),
-            at_layer=self._layer(frame.at_layer),
+            layer=self._layer_of(frame.layer, frame.site),
             target=frame.target,
         )
         return {"picture": picture}
@@ -233,8 +219,13 @@ class Preparation:
     def _location(self, site: Site | None) -> location_pb2.Location | None:
         return None if site is None else location_message(self._work.models[site.model][0], site)
 
-    def _layer(self, layer: str) -> str:
-        return layer_name(self._work.models[0][0], layer) if layer else ""
+    def _layer(self, layer: str, model: int = 0) -> str:
+        return layer_name(self._work.models[model][0], layer) if layer else ""
+
+    def _layer_of(self, layer: str, *sites: Site | None) -> str:
+        """The layer that a frame says, or else the one that all its sites lie in."""
+        layers = {(site.layer, site.model) for site in sites if site is not None}
+        return self._layer(*layers.pop()) if len(layers) == 1 and not layer else self._layer(layer)
 
     def _preview_is_due(self, step: int) -> bool:
         """Previews of one step, one for each place, go together or not at all."""
@@ -265,7 +256,7 @@ class Preparation:
             item=frame.item,
             sample=frame.sample,
             target=frame.target,
-            at_layer=self._layer(frame.at_layer),
+            layer=self._layer_of(frame.layer, *frame.sites),
         )
 
     def _result(self, frame: Result) -> Prepared:

@@ -7,6 +7,7 @@ from hooke_server.errors import InvalidArgumentError, OutOfRangeError, Reason
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.registry import not_found
+from hooke_server.rpc.errors import about
 from hooke_server.rpc.names import check_text, layer_name, parse_place
 from hooke_server.techniques.targets import Site
 
@@ -18,8 +19,9 @@ def model_of(location: location_pb2.Location, field: str) -> str:
 
 def read_site(model: Model, location: location_pb2.Location, field: str) -> Site:
     """The place in the model, found to exist."""
-    _, layer_id = parse_place(location.layer, f"{field}.layer")
-    layer = model.layer(model.output_layer if layer_id is None else layer_id)
+    model_id, layer_id = parse_place(location.layer, f"{field}.layer")
+    with about(model_id):
+        layer = model.layer(model.output_layer if layer_id is None else layer_id)
     unit: int | None = None
     if location.HasField("unit"):
         unit = _unit(layer, location.unit, f"{field}.unit")
@@ -65,7 +67,7 @@ def _unit_of_label(model: Model, layer: Layer, label: str, field: str) -> int:
     units = [u for u, known in enumerate(model.labels) if known.lower() == label.lower()]
     if not units:
         hint = "GetModel names them" if model.labels else "this model has no labels; give a unit"
-        raise not_found("label", label, model.labels, Reason.LABEL_NOT_FOUND, hint)
+        raise not_found("label", label, model.labels, Reason.LABEL_NOT_FOUND, hint, field=field)
     if len(units) > 1:
         numbers = ", ".join(map(str, units))
         raise InvalidArgumentError(

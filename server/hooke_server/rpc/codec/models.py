@@ -86,9 +86,9 @@ def layer_message(model_id: str, layer: Layer) -> model_service_pb2.Layer:
         output=spec_message(layer.output),
         parameter_count=layer.parameter_count,
         macs=layer.macs,
-        receptive_field=[
+        receptive_fields=[
             model_service_pb2.ReceptiveField(size=field.size, jump=field.jump, start=field.start)
-            for field in layer.receptive_field
+            for field in layer.receptive_fields
         ],
         unit_count=layer.unit_count,
         unit_axis=layer.unit_axis,
@@ -121,8 +121,8 @@ def summary_message(weight: Weight, numbers: Statistics) -> model_service_pb2.We
     """What a learned tensor holds."""
     return model_service_pb2.WeightSummary(
         weight=weight_message(weight),
-        min=numbers.min,
-        max=numbers.max,
+        minimum=numbers.min,
+        maximum=numbers.max,
         mean=numbers.mean,
         std=numbers.std,
         zero_fraction=numbers.zero_fraction,

@@ -73,7 +73,12 @@ def estimate_result(work: Work, cost: Estimate) -> frame_pb2.Result:
         layer_ids=cost.layers,
         batch_size=cost.batch_size,
     )
-    return frame_pb2.Result(plan_digest=work.digest, provenance=provenance(work), estimate=estimate)
+    return frame_pb2.Result(
+        plan_digest=work.digest,
+        provenance=provenance(work),
+        estimate=estimate,
+        outcome=frame_pb2.OUTCOME_VALIDATED,
+    )
 
 
 @functools.cache

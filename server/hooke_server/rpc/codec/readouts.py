@@ -11,7 +11,7 @@ from hooke.v1 import readout_pb2 as pb
 from hooke.v1 import tensor_pb2
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.model import Model
-from hooke_server.rpc.codec.frames import read_format
+from hooke_server.rpc.codec.formats import read_format
 from hooke_server.rpc.names import check_pattern
 from hooke_server.rpc.presence import given
 from hooke_server.techniques.binding import bind_readouts

@@ -104,7 +104,7 @@ class Proof:
                 item=self.item,
                 sample=sample,
                 target=target,
-                at_layer=self.answer.place.id,
+                layer=self.answer.place.id,
                 caption=f"{self.chosen.method.title}, {measure}: area {float(curve.mean()):.2f},"
                 f" of random orders {float(chance.mean()):.2f}",
             )
@@ -124,7 +124,7 @@ class Proof:
                 item=self.item,
                 sample=sample,
                 target=target,
-                at_layer=self.answer.place.id,
+                layer=self.answer.place.id,
             )
 
     def _target(self, target: int, sample: int) -> str:

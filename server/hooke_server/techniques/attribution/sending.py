@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hooke_server.errors import InvalidArgumentError, Reason, ResourceExhaustedError
+from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.techniques.attribution.plans import AttributionPlan
 
 MAX_PICTURES = 1024
@@ -16,10 +16,7 @@ def has_room(targets: int, samples: int) -> bool:
 
 
 def check_sent(plan: AttributionPlan, samples: int) -> None:
-    """Raise where methods would work and nothing of it would be sent.
-
-    InvalidArgumentError where nothing was wanted, ResourceExhaustedError where it is too much.
-    """
+    """InvalidArgumentError where methods would work and nothing of it would be sent."""
     if plan.tensors or any(each.method.tables for each in plan.methods) or plan.evidence.measures:
         return
     targets = len(plan.targets) or 1
@@ -28,11 +25,11 @@ def check_sent(plan: AttributionPlan, samples: int) -> None:
             Reason.INVALID_FIELD,
             "with neither tensors nor pictures there is nothing to send; ask for one of them, or"
             " for evidence",
-            field="omit_pictures",
+            field="include_pictures",
         )
     if not has_room(targets, samples):
-        raise ResourceExhaustedError(
-            Reason.LIMIT_EXCEEDED,
+        raise InvalidArgumentError(
+            Reason.INVALID_FIELD,
             f"{targets} targets of {samples} samples would be {targets * samples} pictures, and"
             f" more than {MAX_PICTURES} are not drawn; ask for fewer at once, or for the tensors",
             field="drawings",

@@ -10,13 +10,13 @@ are compared on both sides, under the convolution's name:
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.layer import Layer, LayerKind
 from hooke_server.models.model import Model
+from hooke_server.models.patterns import fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,8 @@ def _matching(model: Model, globs: Sequence[str]) -> list[str]:
     """Ids that the patterns fit; nothing where a pattern fits nothing here."""
     found: set[str] = set()
     for glob in globs or ["*"]:
-        if glob in model.layers or any(each in glob for each in "*?["):
-            found.update(_fitting(model, glob))
+        found.update(i for i in fitting(glob, model.layers) if _comparable(model.layers[i]))
     return [each for each in model.layers if each in found]
-
-
-def _fitting(model: Model, glob: str) -> list[str]:
-    ids = [glob] if glob in model.layers else fnmatch.filter(model.layers, glob)
-    return [each for each in ids if _comparable(model.layers[each])]
 
 
 def _comparable(layer: Layer) -> bool:

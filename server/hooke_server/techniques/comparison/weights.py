@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from hooke_server.errors import Reason
 from hooke_server.models.model import Model, ModelFormat
+from hooke_server.models.patterns import fitting
 from hooke_server.registry import not_found
 from hooke_server.techniques.charts import Chart, linear
 from hooke_server.techniques.comparison.differences import BLOCK_BYTES, Differences
@@ -54,11 +54,11 @@ def bind_weights(reference: Model, candidate: Model, globs: Sequence[str]) -> We
     names = dict.fromkeys([*here, *there])
     wanted: set[str] = set()
     for glob in globs or ["*"]:
-        fitting = [glob] if glob in names else fnmatch.filter(names, glob)
-        if globs and not fitting:
+        found = fitting(glob, names)
+        if globs and not found:
             hint = f"the models have {len(names)} tensors"
             raise not_found("weight", glob, names, Reason.WEIGHT_NOT_FOUND, hint)
-        wanted.update(fitting)
+        wanted.update(found)
     return WeightPlan(tuple(name for name in names if name in wanted), here, there)
 
 

@@ -101,13 +101,13 @@ class Rotate:
 class Crop:
     """Take a random square part and resize it to the picture's size (MACO)."""
 
-    smallest: Annotated[float, Range(0.05, 1), "Edge of the part, in edges of the picture."]
-    largest: Annotated[float, Range(0.05, 1), "Edge of the part at most."]
+    minimum: Annotated[float, Range(0.05, 1), "Edge of the part, in edges of the picture."]
+    maximum: Annotated[float, Range(0.05, 1), "Edge of the part at most."]
 
     def __call__(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """The part, enlarged; where it would leave the picture it is moved inside."""
         share = float(torch.rand((), generator=generator, dtype=torch.float64))
-        share = self.smallest + share * (self.largest - self.smallest)
+        share = self.minimum + share * (self.maximum - self.minimum)
         height, width = (max(1, round(extent * share)) for extent in image.shape[2:])
         centre = 0.5 + CROP_CENTRE_DEVIATION * torch.randn(2, generator=generator)
         top, left = (

@@ -196,7 +196,7 @@ def _drawn(
         else:
             continue
         yield Picture(
-            name="effects", pixels=pixels, sample=sample, target=target, at_layer=place.id,
+            name="effects", pixels=pixels, sample=sample, target=target, layer=place.id,
             caption=f"{title}; the largest is {scale:.3g}",
         )  # fmt: skip
 

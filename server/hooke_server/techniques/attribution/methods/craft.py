@@ -253,7 +253,7 @@ class _Found:
                 pixels=heat(shown, clipped(maps[concept, sample])),
                 site=Site(layer=place.id),
                 sample=sample,
-                at_layer=place.id,
+                layer=place.id,
                 objective=value,
                 caption=f"concept {concept} of {place.id}: importance {value:.2f}",
             )
@@ -276,4 +276,4 @@ class _Found:
             text += (
                 f" {cut:.0%} of the layer was negative and is cut: choose one behind a rectifier."
             )
-        return Finding(kind="craft", text=text, sites=(Site(layer=place.id),), at_layer=place.id)
+        return Finding(kind="craft", text=text, sites=(Site(layer=place.id),), layer=place.id)

@@ -47,7 +47,7 @@ public final class Names {
   }
 
   /** The place of one unit of a layer. */
-  public static Location unit(String model, String layer, long unit) {
+  public static Location unit(String model, String layer, int unit) {
     return Location.newBuilder().setLayer(layer(model, layer)).setUnit(unit).build();
   }
 }

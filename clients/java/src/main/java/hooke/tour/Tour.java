@@ -145,7 +145,7 @@ public final class Tour {
 
   private static List<Object> described(Picture picture) {
     return List.of(
-        Names.layerId(picture.getLocation().getLayer()),
+        Names.layerId(picture.getLayer()),
         picture.getLocation().getUnit(),
         picture.getMimeType(),
         picture.getWidth(),
