@@ -5,6 +5,8 @@ import subprocess
 import sys
 import urllib.request
 
+import google_crc32c
+import grpc
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch import nn
 
 import hooke
 import hooke_server
+from hooke.v1 import model_service_pb2, model_service_pb2_grpc
 from hooke_server.errors import InvalidArgumentError
 
 EXAMPLE = torch.zeros(1, 3, 8, 8)
@@ -141,3 +144,27 @@ with hooke.connect(serving.address) as client:
     )
     assert told.stdout == "True\n"
     assert told.stderr == ""
+
+
+def test_a_weight_that_is_sent_is_of_one_moment_of_the_training():
+    module = nn.Linear(4096, 4096)  # too large to be on its way at once
+    nn.init.zeros_(module.weight)
+    request = model_service_pb2.StreamWeightsRequest(
+        name="models/net/layers/linear", weights=["weight"], include_tensors=True
+    )
+    with (
+        hooke_server.serve(module, torch.zeros(1, 4096), name="net") as serving,
+        grpc.insecure_channel(serving.address) as channel,
+    ):
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        received = bytearray()
+        for message in stub.StreamWeights(request):
+            if message.HasField("summary"):
+                assert (message.summary.min, message.summary.max) == (0, 0)
+            if message.HasField("tensor_header"):
+                nn.init.ones_(module.weight)
+            received += message.tensor_chunk.data
+        crc = message.tensor_trailer.crc32c
+    assert len(received) == module.weight.nbytes
+    assert not any(received)
+    assert google_crc32c.value(bytes(received)) == crc

@@ -96,6 +96,11 @@ class InvalidArgumentError(HookeError):
     """The request is wrong, whatever the state of the server."""
 
 
+def invalid(message: str, field: str, **facts: object) -> InvalidArgumentError:
+    """The error for a field whose value is never taken; the facts are metadata."""
+    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, **facts)
+
+
 class OutOfRangeError(HookeError):
     """A right kind of value, beyond the end."""
 

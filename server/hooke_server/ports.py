@@ -14,13 +14,11 @@ import grpc
 
 from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.limits import Limits
-from hooke_server.rpc.server import build_server
+from hooke_server.rpc.server import TAKEN, build_server
 from hooke_server.rpc.services import Service
 
 if TYPE_CHECKING:
     from hooke_server.rpc.web.server import Listener, WebServer
-
-TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
 
 WEB_NEEDS = ("connectrpc", "starlette", "uvicorn")
 """What the extra `web` installs."""

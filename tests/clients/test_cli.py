@@ -7,42 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 import hooke
-from hooke.cli import main
 from hooke.cli.activations import reduction
-from hooke.cli.parameters import lens, place
-from hooke.techniques import FourierImage, ImageParameterization, TransformSequence
+from hooke.cli.show import dump
 
 LAYER = "blocks.2.1"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run `hooke ...` in an empty folder; answer its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hooke", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return (ended.value.code, *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture
-def ask(run, demo_address, monkeypatch):
-    """Run a command that must succeed against the demo server; answer what it printed."""
-    monkeypatch.setenv("HOOKE_ADDRESS", demo_address)
-
-    def call(*arguments):
-        code, output, errors = run(*arguments)
-        assert code == 0, errors
-        return json.loads(output) if "--json" in arguments else output
-
-    return call
 
 
 def test_models(ask):
@@ -165,6 +137,28 @@ def test_a_run_that_was_stopped_goes_on(run, ask, tmp_path):
     assert (tmp_path / "u.png").read_bytes() == resumed
 
 
+def test_arrays_of_one_each_have_files_of_their_own(ask, tmp_path):
+    assert "wrote w-weight.npy\nwrote w-bias.npy" in ask("weights", "demo", "bn1", "-o", "w.npy")
+    assert np.load(tmp_path / "w-bias.npy").shape == (32,)
+    assert "wrote W.NPY" in ask("weights", "demo", "conv_stem", "-o", "W.NPY")
+    assert np.load(tmp_path / "W.NPY").shape == (32, 3, 3, 3)
+
+
+def test_estimates_compute_nothing(ask, photograph, tmp_path):
+    told = ask("activations", "demo", photograph, "-l", LAYER, "--estimate")
+    assert told.split()[-2:] == ["layers", LAYER]
+    place = ("visualize", "demo", "-l", LAYER, "-u", 3, "--estimate", "--json")
+    short, long = (ask(*place, "--set", f"steps={steps}") for steps in (10, 1000))
+    assert 50 * short["macs"] < long["macs"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_holds_what_is_no_number(capsys):
+    dump({"a": [float("nan"), np.float32("inf"), np.array([-np.inf, 1])], "b": True})
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert told == {"a": ["NaN", "Infinity", ["-Infinity", 1.0]], "b": True}
+
+
 def test_techniques(ask):
     told = ask("techniques", "demo", "--layer", LAYER, "--unit", 0, "--json")
     valid = {each["name"] for each in told if each["applicable"]}
@@ -172,20 +166,32 @@ def test_techniques(ask):
     assert "deep_dream" not in valid
     assert "not valid there: " in ask("techniques", "demo", "--layer", "x")
     assert "steps" in ask("techniques")
+    [tcav] = ask("techniques", "--kind", "attribution", "--name", "tcav", "--json")
+    assert (tcav["name"], tcav["kind"]) == ("tcav", "ATTRIBUTION")
 
 
 def test_health(ask, run):
     assert ask("health") == "serving\n"
+    assert ask("health", "demo", "--json") == {"serving": True}
     code, _, errors = run("health", "--address", "localhost:1")
     assert code == 1
     assert errors.count("\n") == 1
 
 
-def test_an_error_of_the_server_is_one_line_and_code_1(ask, run):
+def test_an_error_of_the_server_is_one_line_and_code_1(ask, run, photograph):
     code, output, errors = run("layers", "nobody")
     assert (code, output) == (1, "")
     assert errors.startswith("hooke: no model 'nobody'")
     assert errors.count("\n") == 1
+    assert "as does 'hooke models'" in errors
+    code, _, errors = run("attribute", "demo", photograph, "--at", "nowhere")
+    assert errors.startswith("hooke: no layer 'nowhere'")
+    assert errors.count("\n") == 1
+    code, _, errors = run("activations", "demo", photograph, "--timeout", 0)
+    assert (code, errors) == (1, "hooke: no answer came within --timeout\n")
+    code, _, errors = run("techniques", "--name", "magic")
+    assert "no technique 'magic'; there are ablation_cam" in errors
+    assert ask("models", "--timeout", "inf")
     code, _, errors = run("unload", "demo")
     assert code == 1
     assert "whoever starts it can allow it" in errors
@@ -204,55 +210,30 @@ def test_an_error_of_the_server_is_one_line_and_code_1(ask, run):
         (["visualize", "demo", "--photo", "x.png"], "takes steps, size"),
         (["visualize", "demo", "--technique", "magic"], "no technique 'magic'"),
         (["techniques", "--layer", "a"], "need the name of a model"),
+        (["visualize", "demo", "--technique", "caricature", "--photo", "y.png"], "no such file"),
+        (["visualize", "demo", "--position", "3,x"], "--position '3,x' is not ROW,COLUMN"),
+        (["visualize", "demo", "--all-units", "-u", "3"], "leave out --unit"),
+        (["visualize", "demo", "--time-budget", "inf"], "infinity"),
+        (["activations", "demo", "x.png"], "x.png is no PNG, JPEG or WebP picture"),
+        (["activations", "demo", "x.npy"], "x.npy is no array"),
+        (["activations", "demo", "ok.png", "-l", "a", "--over", "units"], "--over is for --reduce"),
+        (["activations", "demo", "ok.png", "--dtype", "f99"], "--dtype is one of float32"),
+        (["activations", "demo", "ok.png", "--reduce", "top_k:x"], "is none of mean, max"),
+        (["activations", "demo", "ok.png", "--reduce", "mean:3"], "is none of mean, max"),
+        (["activations", "demo", "ok.png", "-l", "a", "-e", "add=no.npy:a"], "no.npy: No such"),
+        (["compare", "a", "b", "ok.png", "-o", "a.png", "-o", "b.jpg"], "come in one format"),
+        (["weights", "demo", "a", "--histogram", "0"], "greater than or equal to 1"),
         (["nonsense"], "No such command"),
     ],
 )
 def test_a_wrong_command_is_code_2_and_needs_no_server(run, arguments, message):
     Path("x.png").touch()
+    Path("x.npy").touch()
+    Image.new("RGB", (2, 2)).save("ok.png")
     code, _, errors = run(*arguments)
     assert code == 2
     assert message in " ".join(errors.replace("│", "").split())
     assert "Traceback" not in errors
-
-
-def test_parameters_are_parsed_by_their_types():
-    told = lens(
-        "feature_visualization", ["steps=3", "learning-rate=0.5", "sign=both", "pictures=2"]
-    )
-    assert told == hooke.FeatureVisualization(steps=3, learning_rate=0.5, sign="both", pictures=2)
-    for wrong in ("steps=x", "image.alpha=perhaps", "steps", "image=x", "penalty=3"):
-        with pytest.raises(ValueError, match=r"number|yes or no|NAME=VALUE|set a part|use Python"):
-            lens("feature_visualization", [wrong])
-
-
-def test_parts_are_set_by_their_paths():
-    told = lens(
-        "deep_dream",
-        [
-            "image.storage=fourier_image",
-            "image.storage.decay-power=1.5",
-            "image.shared_factors=2,4",
-            "image.start=cat.png",
-        ],
-    )
-    assert told == hooke.DeepDream(
-        image=ImageParameterization(
-            storage=FourierImage(decay_power=1.5), shared_factors=[2, 4], start="cat.png"
-        )
-    )
-    assert lens("deep_dream", ["transforms=none"]).transforms == TransformSequence()
-    with pytest.raises(ValueError, match="storage is one of pixel_image, fourier_image"):
-        lens("deep_dream", ["image.storage=jpeg"])
-
-
-def test_places_are_parsed():
-    assert place("blocks.1#3") == hooke.Location("blocks.1", unit=3)
-    assert place("#tabby") == hooke.Location(label="tabby")
-    assert place("other::a") == hooke.Location("a", model="other")
-    told = lens("comparison", ["other=other::a#2"])
-    assert told == hooke.Comparison(other=hooke.Location("a", unit=2, model="other"))
-    styles = lens("style_transfer", ["content=a.png", "style=b.png", "style_locations=a,b"])
-    assert list(styles.style_locations) == [hooke.Location("a"), hooke.Location("b")]
 
 
 def test_reductions_are_parsed():

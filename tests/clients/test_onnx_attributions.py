@@ -97,6 +97,8 @@ def test_the_trained_network_is_explained_as_captum_does(twins, cat, eager, name
         (m.Saliency(absolute=False), 0.02),
         (m.IntegratedGradients(steps=8), 0.02),
         (m.DeepLift(), 0.02),
+        (m.RelevancePropagation(), 0.001),
+        (m.RelevancePropagation(composite="epsilon_gamma"), 0.05),
         (m.GradCam(), 0.001),
         (m.Occlusion(window=[56], stride=[56]), 0.001),
         (m.Rise(masks=32), 0.001),

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 from coverage_table import record
-from eager_capture import compare
+from eager_capture import compare, is_exported
 
 from hooke_server.models.loaders import timm as timm_loader
 from hooke_server.models.loaders import torchvision as torchvision_loader
@@ -70,10 +70,9 @@ def test_every_layer_equals_an_independent_capture(source):
         for shape in architecture.example_shapes
     ]
     worst = compare(model, module, inputs)
-    traced = any(node.op == "call_module" for node in model.graph.module.graph.nodes)
     fixed = f" (batch {model.fixed_batch})" if model.fixed_batch else ""
     cells = [
-        *(source, ("symbolic" if traced else "export") + fixed, str(len(model.layers))),
+        *(source, ("export" if is_exported(model) else "symbolic") + fixed, str(len(model.layers))),
         *(f"{model.parameter_count:,}", f"{model.macs / 1e9:.4f}", f"{worst:.0e}"),
         f"{seconds:.1f}",
     ]

@@ -210,6 +210,29 @@ def test_operations_inside_attention_can_be_asked_for():
     assert compare(fine, module, (torch.randn(2, 5, 8),)) <= 1e-5
 
 
+class HalfRead(nn.Module):
+    """Of two tensors that its part returns, nothing reads the first."""
+
+    class Part(nn.Module):
+        def forward(self, x):
+            return x.sin(), x.cos()
+
+    def __init__(self):
+        super().__init__()
+        self.part, self.head = self.Part(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.part(x)[1])
+
+
+def test_what_nothing_reads_leaves_the_rest_its_name():
+    module = HalfRead()
+    model = load_live(module, torch.randn(2, 4), prefer_export=True)
+    assert "part@1" in model.layers
+    assert "part" not in model.layers
+    assert compare(model, module, (torch.randn(3, 4),)) <= 1e-5
+
+
 def test_what_can_be_neither_traced_nor_exported_says_why():
     with pytest.raises(FailedPreconditionError) as caught:
         load_live(Untraceable(), torch.randn(1, 4))

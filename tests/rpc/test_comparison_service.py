@@ -270,6 +270,11 @@ async def test_memory_is_reserved_and_refused(models):
         assert (code, info.reason) == ("RESOURCE_EXHAUSTED", "MEMORY_BUDGET_EXCEEDED")
 
 
+async def test_the_largest_tolerance_is_drawn_too(edge):
+    frames = await ended(edge.comparisons.CompareActivations(asked(tolerance=1e308)))
+    assert all(cells(frames, "agrees"))
+
+
 async def test_a_client_that_leaves_ends_the_work(edge):
     call = edge.comparisons.CompareActivations(asked())
     assert (await call.read()).HasField("table_header")

@@ -50,6 +50,23 @@ def test_chunks_equal_protobufs(kind, length, size):
     assert got == by_protobuf(kind, tensor, size)
 
 
+def test_the_checksum_is_of_what_was_sent_though_it_is_changed_meanwhile(monkeypatch):
+    values, extend = torch.zeros(40), google_crc32c.extend
+
+    def changing(crc, data):
+        found = extend(crc, data)
+        values.add_(1)
+        return found
+
+    monkeypatch.setattr(google_crc32c, "extend", changing)
+    tensor = outgoing(values, tensor_pb2.TensorHeader())
+    messages = map(encoded, Sender(frame_pb2.Frame, 40).tensor(tensor))
+    [_, *chunks, trailer] = map(frame_pb2.Frame.FromString, messages)
+    sent = b"".join(each.tensor_chunk.data for each in chunks)
+    assert any(sent)
+    assert trailer.tensor_trailer.crc32c == google_crc32c.value(sent)
+
+
 def test_numbers_of_many_bytes_equal_protobufs():
     tensor = outgoing(torch.zeros(3 << 18), tensor_pb2.TensorHeader())
     sender = Sender(frame_pb2.Frame, 1 << 20)

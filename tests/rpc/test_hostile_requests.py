@@ -4,11 +4,13 @@ import random
 
 import grpc
 import pytest
+from activation_streams import X, message
 from google.protobuf.descriptor import FieldDescriptor
-from serving import ended
+from serving import ended, failure
 
 from hooke.v1 import (
     activation_service_pb2,
+    attribution_service_pb2,
     model_service_pb2,
     technique_service_pb2,
     visualization_service_pb2,
@@ -115,6 +117,18 @@ async def test_senseless_requests(edge, method, caplog):
     assert "incident" not in caplog.text
     listed = await edge.models.ListModels(model_service_pb2.ListModelsRequest())
     assert len(listed.models) == 2
+
+
+async def test_of_several_choices_each_must_be_one(edge):
+    request = attribution_service_pb2.AttributeRequest(
+        model="models/net",
+        inputs=[{"tensor": message(X)}],
+        methods=[{"saliency": {}}],
+        evidence={"measures": ["EVIDENCE_MEASURE_UNSPECIFIED"]},
+    )
+    code, _, text = await failure(edge.attributions.Attribute(request))
+    assert code == "INVALID_ARGUMENT"
+    assert "measures must be one of completeness" in text
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

@@ -1,6 +1,7 @@
 """What the inputs of all calls together may hold."""
 
 import asyncio
+import threading
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from test_record_activations import configuration, in_parts, sent_before
 
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.rpc import input_memory, services
+from hooke_server.rpc.codec.inputs import read_inputs
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.limits import Limits
 
@@ -67,6 +69,29 @@ async def test_a_call_that_is_left_gives_its_memory_back(net, memory):
         call = await holding(served)
         await until_held(memory, ONE.nbytes)
         call.cancel()
+        await until_held(memory, 0)
+
+
+async def test_a_call_that_is_left_holds_its_memory_while_its_thread_goes_on(
+    net, memory, monkeypatch
+):
+    begun, told = threading.Event(), threading.Event()
+
+    def read(*args):
+        begun.set()
+        assert told.wait(20)
+        return read_inputs(*args)
+
+    monkeypatch.setattr(input_memory, "read_inputs", read)
+    async with serving({"net": net}, limits=LIMITS) as served:
+        call = served.activations.StreamActivations(asked("fc", x=ONE))
+        waiting = asyncio.create_task(call.read())
+        assert await asyncio.to_thread(begun.wait, 20)
+        call.cancel()
+        await asyncio.wait({waiting})
+        await asyncio.sleep(0.2)
+        assert memory.held
+        told.set()
         await until_held(memory, 0)
 
 

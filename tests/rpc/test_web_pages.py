@@ -1,10 +1,14 @@
 """The page's files, and who may ask for them: hostile paths, names and pages."""
 
+import json
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import pytest
+from serving import serving
 from wire import fetch
 
+from hooke_server.ports import Web
 from hooke_server.rpc.calls import Calls
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.web.application import build_application
@@ -203,3 +207,42 @@ async def test_a_page_that_was_named_may_call(folder):
         answer = await fetch(port, "OPTIONS", PATH, ASKS | {"origin": "http://evil.example"})
         assert answer.status == 400
         assert "access-control-allow-origin" not in answer.headers
+
+
+SITE = "sec-fetch-site"
+EVIL = {"origin": "http://evil.example"}
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({SITE: "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({SITE: "cross-site", "sec-fetch-mode": "navigate"}, 403),
+        ({SITE: "same-site"}, 403),
+        ({SITE: "cross-site"} | EVIL, 403),
+        ({SITE: "cross-site", "origin": "null"}, 403),
+        ({SITE: "cross-site", "origin": "http://localhost:5173"}, 200),
+        ({SITE: "same-site", "origin": "http://localhost:5173"}, 200),
+        ({SITE: "same-origin"}, 200),
+        ({SITE: "none", "sec-fetch-mode": "navigate"}, 200),
+        ({}, 200),
+    ],
+)
+async def test_pages_of_others_make_no_model_be_loaded(net, told, status):
+    loads = []
+
+    def load(source):
+        loads.append(source)
+        return net
+
+    web = Web(address="127.0.0.1:0", origins=["http://localhost:5173"])
+    async with serving({}, load=load, web=web) as edge:
+        edge.catalog.add("net", "live")
+        query = quote(json.dumps({"parent": "models/net"}))
+        path = f"/hooke.v1.ModelService/ListLayers?connect=v1&encoding=json&message={query}"
+        answer = await fetch(edge.web, "GET", path, told)
+    assert answer.status == status
+    assert len(loads) == (status == 200)
+    if status == 403:
+        assert answer.json["code"] == "permission_denied"
+        assert "--web-origin" in answer.json["message"]

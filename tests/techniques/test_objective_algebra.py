@@ -166,8 +166,8 @@ def test_pictures_to_compare_with_go_through_the_same_transforms(tiny):
     """One that is the target itself stays the target, however both are changed."""
     size = (16, 16)
     objective = of(ActivationDifference(location=CONV, image=PHOTO))
-    sight = Sight(tiny, [Subject(objective=objective)], size)
     itself = PHOTO.cropped(size)[None]
+    sight = Sight(tiny, [Subject(objective=objective)], size, references={PHOTO: itself[0]})
     assert sight(itself, lambda x: x.roll(3, 2).flip(3) * 0.5).tolist() == [0]
     assert sight(itself.flip(2), lambda x: x * 0.5).item() > 0.01
 

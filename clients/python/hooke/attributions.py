@@ -9,6 +9,7 @@ import numpy as np
 
 from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
+from hooke.fitting import fit
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
 from hooke.messages import listed, model_name, number
@@ -168,6 +169,7 @@ def attribute_request(
         fill(request.evidence, measures, model)
     if wanted := options.get("format"):
         request.format = number(IMAGE_FORMAT, wanted, "format")
+    fit(request, request.methods)
     return request
 
 

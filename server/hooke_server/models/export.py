@@ -9,6 +9,7 @@ modules that computed nothing.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -23,12 +24,12 @@ from hooke_server.models.places import Chain, Return
 
 
 @torch.library.custom_op("hooke::returned", mutates_args=())
-def _returned(tensor: Tensor, call: int) -> Tensor:
+def _returned(tensor: Tensor, call: int, number: int) -> Tensor:
     return tensor.clone()
 
 
 @_returned.register_fake
-def _(tensor: Tensor, call: int) -> Tensor:
+def _(tensor: Tensor, call: int, number: int) -> Tensor:
     return tensor.clone()
 
 
@@ -104,10 +105,12 @@ class _Marks:
         return enter
 
     def _leave(self, part: nn.Module, args: Any, value: Any) -> Any:
-        number = len(self.calls)
+        call, number = len(self.calls), itertools.count()
         self.calls.append(self._around)
         self._around = self._around[:-1]
-        return pytree.tree_map_only(Tensor, lambda tensor: _returned(tensor, number), value)
+        return pytree.tree_map_only(
+            Tensor, lambda tensor: _returned(tensor, call, next(number)), value
+        )
 
 
 def _with_attributes(
@@ -122,11 +125,12 @@ def _with_attributes(
     ends: dict[int, Return] = {}
     for node in program.graph.nodes:
         if node.target is torch.ops.hooke.returned.default:
-            source, number = node.args
+            source, call, number = node.args
             values[node] = values[source]
-            before = ends[number].nodes if number in ends else ()
             last = next(iter(reversed(graph.nodes)))
-            ends[number] = Return(calls[number], (*before, values[source]), last)
+            before = ends.get(call, Return(calls[call], (), last))
+            nodes, numbers = (*before.nodes, values[source]), (*before.numbers, number)
+            ends[call] = Return(calls[call], nodes, last, numbers)
             continue
         if node.op == "output" or "_assert" in str(node.target):
             continue

@@ -65,6 +65,7 @@ class Model:
     runtime : computes plain values in place of the graph.
     preprocessing : how a picture becomes the input; None where the input is no picture.
     fixed_batch : the only batch size that the network takes; None: any.
+    live : whether the weights are those of a module that may be trained meanwhile.
     mixes_samples : whether a layer's value for one sample depends on the others in its
         batch, as far as it was seen; filled when requests first share a pass.
     edited : the models that edits made of this one last; see `edited.kept`.
@@ -87,6 +88,7 @@ class Model:
     labels: tuple[str, ...] = ()
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
+    live: bool = False
     mixes_samples: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
     edited: Kept[Model] = field(default_factory=Kept, repr=False, compare=False)
     _probes: ProbeCache = field(default_factory=ProbeCache, repr=False)
@@ -154,6 +156,11 @@ class Model:
             hint = f"the model has {len(self.layers)} layers, ListLayers names them"
             raise not_found("layer", layer_id, self.layers, Reason.LAYER_NOT_FOUND, hint)
         return self.layers[layer_id]
+
+    def weight(self, key: str) -> Tensor:
+        """A learned tensor; where it may be trained meanwhile, a copy of what it is now."""
+        weight = self.weights[key]
+        return weight.detach().clone() if self.live else weight
 
     def match(self, patterns: Sequence[str]) -> list[Layer]:
         """The layers that any of the ids or glob patterns fits, in the order in which they run.

@@ -37,11 +37,16 @@ _ATOMIC = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """The end of a module call: what it returned, and the last node that ran before."""
+    """The end of a module call: what it returned, and the last node that ran before.
+
+    `numbers` count the nodes among the tensors that it returned, of which some may lead nowhere;
+    without them the nodes hold all.
+    """
 
     chain: Chain
     nodes: tuple[fx.Node, ...]
     after: fx.Node
+    numbers: tuple[int, ...] = ()
 
 
 def returns_from_origins(module: fx.GraphModule, measured: Mapping[str, Measured]) -> list[Return]:
@@ -178,8 +183,10 @@ class _Naming:
 
     def _call(self, end: Return) -> None:
         call = end.chain[-1]
-        for k, (_, (node, keys)) in enumerate(self._values(end)):
-            layer_id = _call_id(call, k)
+        values = list(self._values(end))
+        numbers = dict(zip(end.nodes, end.numbers, strict=bool(end.numbers)))
+        for k, (source, (node, keys)) in enumerate(values):
+            layer_id = _call_id(call, numbers.get(source, k))
             place = Place(
                 node=node,
                 keys=keys,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
 from hooke_server.rpc.presence import optional
+from hooke_server.rpc.threads import on_thread
 from hooke_server.rpc.uploads import RecordActivationsRequest, Uploads, order
 from hooke_server.rpc.work import streamed
 from hooke_server.techniques.activation_cost import estimate
@@ -51,14 +51,20 @@ class Asked:
     plan: ReadPlan
     requested: RequestedEdits
     path: str
+    _costs: dict[int, Estimate] = field(default_factory=dict, init=False)
 
     @property
     def edits(self) -> Sequence[Edit]:
         """The edits of the one model."""
         return self.requested.edits[0]
 
-    def cost(self, model: Model, batch: int) -> Estimate:
-        """What a pass costs, those of patches included."""
+    async def cost(self, model: Model, batch: int) -> Estimate:
+        """What a pass costs, those of patches included; found once for each batch size."""
+        if batch not in self._costs:
+            self._costs[batch] = await on_thread(self._cost, model, batch)
+        return self._costs[batch]
+
+    def _cost(self, model: Model, batch: int) -> Estimate:
         return with_edits(model, estimate(model, self.plan, batch), self.edits)
 
 
@@ -83,7 +89,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
                 inputs = await self._memory.read(model, request.inputs, share)
                 work = _work(model_id, model, asked, inputs)
                 if request.validate_only:
-                    cost = asked.cost(model, inputs.batch)
+                    cost = await asked.cost(model, inputs.batch)
                     yield sender.message(result=estimate_result(work, cost))
                     return
                 async with aclosing(self._run(work, asked, inputs, sender)) as messages:
@@ -148,7 +154,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         share: Share,
     ) -> Asked:
         with about(model_id):
-            plan = await asyncio.to_thread(read_plan, model, message.readouts, f"{path}readouts")
+            plan = await on_thread(read_plan, model, message.readouts, f"{path}readouts")
         places, field = Places([model_id], [model]), f"{path}edits"
         edits = await requested_edits(places, message.edits, field, self._memory, share)
         return Asked(plan, edits, field)
@@ -162,7 +168,7 @@ class ActivationService(activation_service_pb2_grpc.ActivationServiceServicer):
         run: int = 0,
     ) -> Messages:
         [(_, model)] = work.models
-        cost, seconds = asked.cost(model, inputs.batch), 0.0
+        cost, seconds = await asked.cost(model, inputs.batch), 0.0
         async with self._worker.reserve(cost.memory_bytes):
             if asked.requested:
                 model, seconds = await self._worker.call(patched_one, model, asked.requested)

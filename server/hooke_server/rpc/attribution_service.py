@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
 from typing import Any
-
-from torch import Tensor
 
 from hooke.v1 import attribution_service_pb2, attribution_service_pb2_grpc, frame_pb2
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.worker import Worker
-from hooke_server.models.model import Model
 from hooke_server.rpc.codec.attributions import read_asked
 from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.formats import read_format
-from hooke_server.rpc.codec.frames import Preparation
 from hooke_server.rpc.codec.inputs import Inputs
 from hooke_server.rpc.codec.items import Places, only_model
-from hooke_server.rpc.codec.provenance import Work, estimate_result
+from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.editing import patched, requested_edits, unpatched
 from hooke_server.rpc.errors import about
 from hooke_server.rpc.framing import Sender, chunk_size
 from hooke_server.rpc.input_memory import InputMemory
 from hooke_server.rpc.presence import optional
-from hooke_server.rpc.work import streamed
-from hooke_server.techniques.attribution.cost import Cost, attribution_cost
+from hooke_server.rpc.work import Job, answered
+from hooke_server.techniques.attribution.cost import attribution_cost
 from hooke_server.techniques.attribution.explaining import explain
-from hooke_server.techniques.attribution.plans import AttributionPlan, bind
+from hooke_server.techniques.attribution.plans import bind
 from hooke_server.techniques.attribution.sending import check_sent
 from hooke_server.techniques.edits import bind_alone, with_edits
 from hooke_server.techniques.frames import Frames
 
 AttributeRequest = attribution_service_pb2.AttributeRequest
 Messages = AsyncGenerator[frame_pb2.Frame, None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A checked request, ready to run."""
-
-    model: Model
-    edits: RequestedEdits
-    inputs: Sequence[Tensor]
-    plan: AttributionPlan
-    cost: Cost
-    work: Work
-
-    def frames(self) -> Frames:
-        """Its frames."""
-        [model] = patched([self.model], self.edits)
-        return explain(model, self.inputs, self.plan, rows=self.cost.rows)
 
 
 class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer):
@@ -73,12 +51,7 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
             places = Places([name], [model])
             edits = await requested_edits(places, request.edits, "edits", self._memory, share)
             job = await self._worker.call(self._bind, request, places, inputs, edits)
-            if request.validate_only:
-                yield sender.message(result=estimate_result(job.work, job.cost.estimate))
-                return
-            memory = job.cost.estimate.memory_bytes
-            await stack.enter_async_context(self._worker.reserve(memory))
-            run = streamed(self._worker, Preparation(job.work), job.frames, sender)
+            run = answered(self._worker, job, sender, validate_only=request.validate_only)
             async for message in await stack.enter_async_context(aclosing(run)):
                 yield message
 
@@ -103,11 +76,9 @@ class AttributionService(attribution_service_pb2_grpc.AttributionServiceServicer
             uses_graph=model.graph is not None,
             edits_json=edits.json,
         )
-        return Job(
-            model=given,
-            edits=edits,
-            inputs=inputs.tensors,
-            plan=plan,
-            cost=replace(cost, estimate=with_edits(given, cost.estimate, changes)),
-            work=work,
-        )
+
+        def frames() -> Frames:
+            [edited] = patched([given], edits)
+            return explain(edited, inputs.tensors, plan, rows=cost.rows)
+
+        return Job(work=work, cost=with_edits(given, cost.estimate, changes), frames=frames)

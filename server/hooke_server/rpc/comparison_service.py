@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,33 +23,23 @@ from hooke_server.rpc.codec.comparisons import (
     unit_parameters,
 )
 from hooke_server.rpc.codec.formats import read_format
-from hooke_server.rpc.codec.frames import Preparation
 from hooke_server.rpc.codec.inputs import Inputs, same_inputs
-from hooke_server.rpc.codec.provenance import Work, estimate_result
+from hooke_server.rpc.codec.provenance import Work
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
-from hooke_server.rpc.work import streamed
+from hooke_server.rpc.threads import on_thread
+from hooke_server.rpc.work import Job, answered
 from hooke_server.techniques.comparison.activations import compare_activations
 from hooke_server.techniques.comparison.passes import Duo, Side
 from hooke_server.techniques.comparison.units import match_units
 from hooke_server.techniques.comparison.weights import compare_weights
-from hooke_server.techniques.frames import Estimate, Frames
 
 Messages = AsyncGenerator[frame_pb2.Frame, None]
 WithInputs = pb.CompareActivationsRequest | pb.MatchUnitsRequest
 Request = WithInputs | pb.CompareWeightsRequest
 Models = list[tuple[str, Model]]
 """Ids and models: the reference, the candidate."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A checked request, ready to run."""
-
-    work: Work
-    cost: Estimate
-    frames: Callable[[], Frames]
 
 
 class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
@@ -69,45 +57,32 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
             duo, content = await self._duo(request, models, stack)
-            plan = await asyncio.to_thread(read_activations, request, duo, self._worker.memory)
-            parameters = activation_parameters(plan)
-            job = Job(
-                work=_work(request, "compare_activations", models, parameters, content),
-                cost=plan.estimate(duo),
-                frames=partial(compare_activations, duo, plan),
-            )
-            async with aclosing(self._run(request, job)) as messages:
-                async for message in messages:
-                    yield message
+            memory = self._worker.memory
+            job = await on_thread(_activations, request, models, duo, content, memory)
+            async for message in await self._run(request, job, stack):
+                yield message
 
     async def CompareWeights(self, request: pb.CompareWeightsRequest, context: Any) -> Messages:
         """Tensor by tensor."""
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
-            plan = await asyncio.to_thread(read_weights, request, *(model for _, model in models))
-            job = Job(
-                work=_work(request, "compare_weights", models, {"weights": plan.names}),
-                cost=plan.estimate(),
-                frames=partial(compare_weights, plan),
-            )
-            async with aclosing(self._run(request, job)) as messages:
-                async for message in messages:
-                    yield message
+            job = await on_thread(_weights, request, models)
+            async for message in await self._run(request, job, stack):
+                yield message
 
     async def MatchUnits(self, request: pb.MatchUnitsRequest, context: Any) -> Messages:
         """Unit by unit, by correlation."""
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
             duo, content = await self._duo(request, models, stack)
-            plan = read_units(request, duo)
-            job = Job(
-                work=_work(request, "match_units", models, unit_parameters(plan), content),
-                cost=plan.estimate(duo),
-                frames=partial(match_units, duo, plan),
-            )
-            async with aclosing(self._run(request, job)) as messages:
-                async for message in messages:
-                    yield message
+            job = await on_thread(_units, request, models, duo, content)
+            async for message in await self._run(request, job, stack):
+                yield message
+
+    async def _run(self, request: Request, job: Job, stack: AsyncExitStack) -> Messages:
+        sender, estimate = Sender(frame_pb2.Frame), request.validate_only
+        run = answered(self._worker, job, sender, validate_only=estimate)
+        return await stack.enter_async_context(aclosing(run))
 
     async def _models(self, request: Request, stack: AsyncExitStack) -> Models:
         ids = [parse_model(getattr(request, side), side) for side in ("reference", "candidate")]
@@ -144,20 +119,42 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
                     "with same_tensors the candidate has no inputs of its own",
                     field="candidate_inputs",
                 )
-            return await asyncio.to_thread(same_inputs, candidate, here, "inputs")
+            return await on_thread(same_inputs, candidate, here, "inputs")
         path = "candidate_inputs" if own else "inputs"
         return await self._memory.read(candidate, own or request.inputs, share, path=path)
 
-    async def _run(self, request: Request, job: Job) -> Messages:
-        sender = Sender(frame_pb2.Frame)
-        if request.validate_only:
-            yield sender.message(result=estimate_result(job.work, job.cost))
-            return
-        async with self._worker.reserve(job.cost.memory_bytes):
-            messages = streamed(self._worker, Preparation(job.work), job.frames, sender)
-            async with aclosing(messages):
-                async for message in messages:
-                    yield message
+
+def _activations(
+    request: pb.CompareActivationsRequest,
+    models: Models,
+    duo: Duo,
+    content: str,
+    memory: int | None,
+) -> Job:
+    plan = read_activations(request, duo, memory)
+    return Job(
+        work=_work(request, "compare_activations", models, activation_parameters(plan), content),
+        cost=plan.estimate(duo),
+        frames=partial(compare_activations, duo, plan),
+    )
+
+
+def _weights(request: pb.CompareWeightsRequest, models: Models) -> Job:
+    plan = read_weights(request, *(model for _, model in models))
+    return Job(
+        work=_work(request, "compare_weights", models, {"weights": plan.names}),
+        cost=plan.estimate(),
+        frames=partial(compare_weights, plan),
+    )
+
+
+def _units(request: pb.MatchUnitsRequest, models: Models, duo: Duo, content: str) -> Job:
+    plan = read_units(request, duo)
+    return Job(
+        work=_work(request, "match_units", models, unit_parameters(plan), content),
+        cost=plan.estimate(duo),
+        frames=partial(match_units, duo, plan),
+    )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from hooke_server.models.model import Model
 from hooke_server.rpc.codec.edits import RequestedEdits, edits_decoding, edits_held, read_edits
 from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.input_memory import InputMemory, Share
+from hooke_server.rpc.threads import on_thread
 
 
 async def requested_edits(
@@ -25,9 +25,9 @@ async def requested_edits(
     if not messages:
         return RequestedEdits(((),) * len(places.models))
     share.hold(edits_held(places, messages, path))
-    size = await asyncio.to_thread(edits_decoding, places, messages, path)
+    size = await on_thread(edits_decoding, places, messages, path)
     async with memory.decoding(size):
-        return await asyncio.to_thread(read_edits, places, messages, path)
+        return await on_thread(read_edits, places, messages, path)
 
 
 def unpatched(models: Sequence[Model], requested: RequestedEdits) -> list[Model]:

@@ -98,8 +98,11 @@ class Sender(Generic[M]):
         crc, total = 0, tensor.data.nbytes
         for offset in range(0, total, self._chunk_bytes):
             data = tensor.data[offset : offset + self._chunk_bytes]
-            crc = google_crc32c.extend(crc, data)
-            yield cast("M", self._chunk(offset, data))
+            chunk = self._chunk(offset, data)
+            # Of what is sent: the tensor may be a weight that is being trained.
+            sent = np.frombuffer(chunk, np.uint8, offset=len(chunk) - data.nbytes)
+            crc = google_crc32c.extend(crc, sent)
+            yield cast("M", chunk)
         yield self.message(
             tensor_trailer=tensor_pb2.TensorTrailer(
                 tensor_id=self._tensors, total_bytes=total, crc32c=crc

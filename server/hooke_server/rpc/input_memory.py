@@ -8,7 +8,6 @@ with memory.share() as share:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from hooke_server.rpc.codec.inputs import (
     read_inputs,
 )
 from hooke_server.rpc.limits import Limits
+from hooke_server.rpc.threads import on_thread
 
 DECODING = 1 << 30
 """Bytes that decoding pictures may take beside what is held, in all calls together."""
@@ -69,9 +69,9 @@ class InputMemory:
         share.hold(held_bytes(model, messages))
         needed = 0
         if any(each.HasField("images") for each in messages):  # they are looked at on a thread
-            needed = await asyncio.to_thread(decoding_bytes, model, messages, path)
+            needed = await on_thread(decoding_bytes, model, messages, path)
         async with self.decoding(needed):
-            return await asyncio.to_thread(read_inputs, model, messages, uploads, path)
+            return await on_thread(read_inputs, model, messages, uploads, path)
 
     def decoding(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until `size` bytes are free for decoding; one who decodes waits for nobody."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -29,6 +28,7 @@ from hooke_server.rpc.names import (
     parse_model,
 )
 from hooke_server.rpc.pagination import page
+from hooke_server.rpc.threads import on_thread
 
 MAX_BINS = 1024
 
@@ -79,7 +79,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """A page of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = await asyncio.to_thread(matching, model, request.filter)
+            found = await on_thread(matching, model, request.filter)
             layers, token = page(
                 found,
                 lambda layer: layer_message(model_id, layer),
@@ -98,7 +98,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         """All of a model's layers."""
         model_id = parse_model(request.parent, "parent")
         async with self._catalog.use(model_id) as model:
-            found = await asyncio.to_thread(matching, model, request.filter)
+            found = await on_thread(matching, model, request.filter)
         # A slow reader of names does not keep the model in memory.
         for layer in found:
             yield layer_message(model_id, layer)
@@ -193,7 +193,7 @@ def _read(
 ) -> Iterator[model_service_pb2.WeightSummary | Outgoing]:
     """Summary and, if it is wanted, tensor of each weight; for the compute thread."""
     for weight in weights:
-        tensor = model.weights[weight.key]
+        tensor = model.weight(weight.key)
         yield summary_message(weight, statistics(tensor, request.histogram_bins))
         if request.include_tensors:
             yield outgoing(tensor, tensor_pb2.TensorHeader(layer=layer, name=weight.name))

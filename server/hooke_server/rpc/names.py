@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote_to_bytes
 
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, invalid
 
 MAX_LENGTH = 2048
 """Characters of the longest name taken; unknown names are compared with all known ones."""
@@ -73,10 +73,10 @@ def parse_place(name: str, field: str) -> tuple[str, str | None]:
 def check_text(text: str, field: str) -> str:
     """The text itself if it is one that a name or pattern can be: short, without NUL."""
     if not text:
-        raise InvalidArgumentError(Reason.INVALID_FIELD, f"{field} is empty", field=field)
+        raise invalid(f"{field} is empty", field)
     if len(text) > MAX_LENGTH:
         message = f"{field} has {len(text)} characters; at most {MAX_LENGTH} are taken"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, size=len(text))
+        raise invalid(message, field, size=len(text))
     if "\0" in text:
         raise _invalid(field, text, "holds a NUL character")
     return text
@@ -86,7 +86,7 @@ def check_pattern(text: str, field: str) -> str:
     """The text itself if it is a layer's id, or a pattern of a length that is taken."""
     if len(check_text(text, field)) > MAX_PATTERN and any(each in text for each in "*?["):
         message = f"{field} has {len(text)} characters; a pattern may have {MAX_PATTERN}"
-        raise InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, size=len(text))
+        raise invalid(message, field, size=len(text))
     return text
 
 
@@ -108,5 +108,4 @@ def _unescape(segment: str, name: str, field: str) -> str:
 
 
 def _invalid(field: str, value: str, problem: str) -> InvalidArgumentError:
-    message = f"{field} {value!r} {problem}"
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, value=value)
+    return invalid(f"{field} {value!r} {problem}", field, value=value)

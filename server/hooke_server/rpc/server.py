@@ -12,6 +12,9 @@ from hooke_server.rpc.interceptors import Edge
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.services import Service
 
+TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
+"""Why an address cannot be had."""
+
 
 def build_server(services: Sequence[Service], calls: Calls, limits: Limits) -> grpc.aio.Server:
     """A server that is ready for `add_insecure_port` and `start`."""

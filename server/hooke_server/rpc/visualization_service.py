@@ -13,7 +13,7 @@ from hooke.v1 import frame_pb2, visualization_service_pb2, visualization_service
 from hooke_server.engine.catalog import Catalog
 from hooke_server.engine.states import Held, States
 from hooke_server.engine.worker import Worker
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import invalid
 from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.formats import read_format
 from hooke_server.rpc.codec.frames import Preparation, duration
@@ -76,7 +76,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
         sender = Sender(frame_pb2.Frame)
         names = model_ids(request)
         if not names:
-            raise _invalid("items must name at least one layer of a model", "items")
+            raise invalid("items must name at least one layer of a model", "items")
         async with AsyncExitStack() as stack:
             models = [await stack.enter_async_context(self._catalog.use(each)) for each in names]
             places, share = Places(names, models), stack.enter_context(self._memory.share())
@@ -107,7 +107,7 @@ class VisualizationService(visualization_service_pb2_grpc.VisualizationServiceSe
         models = unpatched(places.models, edits)
         _, given = read_technique(request, places)
         if request.resume_from and not technique.resumable:
-            raise _invalid(f"{technique.name} cannot be resumed; it keeps no state", "resume_from")
+            raise invalid(f"{technique.name} cannot be resumed; it keeps no state", "resume_from")
         plan = technique.bind(
             models,
             read_items(request.items, "items", places),
@@ -171,10 +171,10 @@ def _previews(request: VisualizeRequest) -> Previews:
     wanted = request.previews
     every, steps = optional(wanted, "every"), list(wanted.steps)
     if every is not None and every < 1:
-        raise _invalid("every must be 1 or more", "previews.every")
+        raise invalid("every must be 1 or more", "previews.every")
     if len(steps) > MAX_PREVIEW_STEPS or any(step < 1 for step in steps):
         message = f"steps are at most {MAX_PREVIEW_STEPS} numbers from 1"
-        raise _invalid(message, "previews.steps")
+        raise invalid(message, "previews.steps")
     return Previews(every=every, steps=frozenset(steps))
 
 
@@ -191,9 +191,5 @@ def _seconds(request: VisualizeRequest) -> float | None:
     budget: Duration = request.time_budget
     seconds = budget.seconds + budget.nanos / 1e9
     if not seconds > 0:
-        raise _invalid("time_budget must be longer than nothing", "time_budget")
+        raise invalid("time_budget must be longer than nothing", "time_budget")
     return seconds
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hooke_server.errors import InvalidArgumentError, OutOfRangeError, Reason
+from hooke_server.errors import OutOfRangeError, Reason, invalid
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.registry import not_found
@@ -48,18 +48,18 @@ def bind_readouts(model: Model, readouts: Sequence[Readout], path: str = "readou
     path : the request's field that holds them, for messages.
     """
     if not readouts:
-        raise _invalid("name at least one layer to read", path)
+        raise invalid("name at least one layer to read", path)
     by_layer: dict[str, list[Readout]] = {}
     count = 0
     for index, readout in enumerate(readouts):
         here = f"{path}[{index}]"
         if not readout.layers:
-            raise _invalid("name at least one layer", f"{here}.layer_globs")
+            raise invalid("name at least one layer", f"{here}.layer_globs")
         _check_form(readout, here)
         numbered, layers = replace(readout, item=index), model.match(readout.layers)
         count += len(layers)
         if count > MAX_READS:
-            raise _invalid(f"this reads more than {MAX_READS} layers; ask for less at once", here)
+            raise invalid(f"this reads more than {MAX_READS} layers; ask for less at once", here)
         for layer in layers:
             _check_layer(layer, readout, here)
             by_layer.setdefault(layer.id, []).append(numbered)
@@ -70,17 +70,17 @@ def bind_readouts(model: Model, readouts: Sequence[Readout], path: str = "readou
 def _check_form(readout: Readout, path: str) -> None:
     for name, picks in (("units", readout.units), ("positions", readout.positions)):
         if len(set(picks)) < len(picks):
-            raise _invalid(f"{name} must differ from each other", f"{path}.{name}")
+            raise invalid(f"{name} must differ from each other", f"{path}.{name}")
     if len({wanted.axis for wanted in readout.slices}) < len(readout.slices):
-        raise _invalid("an axis can have one slice", f"{path}.slices")
+        raise invalid("an axis can have one slice", f"{path}.slices")
     if readout.positions and readout.slices:
-        raise _invalid("positions and slices cannot be combined; use one", f"{path}.slices")
+        raise invalid("positions and slices cannot be combined; use one", f"{path}.slices")
     match readout.form:
         case FeatureMapForm(max_units, tile_size, _):
             _check_between(max_units, 1, 1024, f"{path}.feature_maps.max_units")
             _check_between(tile_size, 1, 1024, f"{path}.feature_maps.tile_size")
             if readout.positions:
-                raise _invalid("a picture needs all positions", f"{path}.positions")
+                raise invalid("a picture needs all positions", f"{path}.positions")
         case TensorForm(Reduction(form, _), _):
             _check_reduction(form, f"{path}.tensor.reduction")
 
@@ -91,7 +91,7 @@ def _check_reduction(form: Statistic | TopK | Quantiles | Histogram, path: str) 
             _check_between(k, 1, 2**31 - 1, f"{path}.top_k.k")
         case Quantiles(probabilities):
             if not probabilities or not all(0 <= p <= 1 for p in probabilities):
-                raise _invalid(
+                raise invalid(
                     "name at least one probability, each between 0 and 1",
                     f"{path}.quantiles.probabilities",
                 )
@@ -100,7 +100,7 @@ def _check_reduction(form: Statistic | TopK | Quantiles | Histogram, path: str) 
             _check_between(bins, 1, MAX_BINS, f"{path}.histogram.bins")
             # Written so that NaN is refused too.
             if low is not None and high is not None and not low < high:
-                raise _invalid("low must be less than high", f"{path}.histogram.low")
+                raise invalid("low must be less than high", f"{path}.histogram.low")
 
 
 def _check_layer(layer: Layer, readout: Readout, path: str) -> None:
@@ -117,7 +117,7 @@ def check_units(layer: Layer, wanted: tuple[int, ...], path: str) -> None:
     """Refuse units that the layer does not have."""
     units = layer.unit_count
     if wanted and not layer.output.shape:
-        raise _invalid(f"layer {layer.id!r} yields one number, which has no units", path)
+        raise invalid(f"layer {layer.id!r} yields one number, which has no units", path)
     for unit in wanted:
         if unit < 0 or (units and unit >= units):
             raise _beyond(
@@ -133,7 +133,7 @@ def check_units(layer: Layer, wanted: tuple[int, ...], path: str) -> None:
 def _check_maps(layer: Layer, readout: Readout, form: FeatureMapForm, path: str) -> None:
     shape = layer.output.shape
     if len(shape) != 4 or not layer.output.dtype.is_floating_point:
-        raise _invalid(
+        raise invalid(
             f"layer {layer.id!r} yields {_described(layer)}, which is no stack of maps;"
             " ask for numbers instead",
             path,
@@ -148,7 +148,7 @@ def _check_maps(layer: Layer, readout: Readout, form: FeatureMapForm, path: str)
         layout.width * layout.height > MAX_GRID**2
         or max(layout.width, layout.height) > 2 * MAX_GRID
     ):
-        raise _invalid(
+        raise invalid(
             f"{count} tiles of {form.tile_size} pixels make a picture of {layout.width} x"
             f" {layout.height}, more than {MAX_GRID} x {MAX_GRID}; ask for fewer or smaller ones",
             f"{path}.tile_size",
@@ -160,13 +160,13 @@ def check_position(layer: Layer, position: tuple[int, ...], path: str) -> None:
     """Refuse a position that the layer does not have."""
     extents = [layer.output.shape[axis] for axis in layer.position_axes]
     if not extents:
-        raise _invalid(
+        raise invalid(
             f"layer {layer.id!r} yields {_described(layer)}, which has no positions",
             path,
             layer=layer.id,
         )
     if len(position) != len(extents):
-        raise _invalid(
+        raise invalid(
             f"a position in layer {layer.id!r} has {len(extents)} indices, not {len(position)};"
             f" the layer yields {_described(layer)}",
             path,
@@ -187,7 +187,7 @@ def check_position(layer: Layer, position: tuple[int, ...], path: str) -> None:
 def _check_slice(layer: Layer, wanted: Slice, path: str) -> None:
     axes = layer.output.axes
     if wanted.axis not in axes:
-        raise _invalid(
+        raise invalid(
             str(
                 not_found(
                     "axis",
@@ -202,10 +202,10 @@ def _check_slice(layer: Layer, wanted: Slice, path: str) -> None:
             axis=wanted.axis,
         )
     if wanted.step is not None and wanted.step < 1:
-        raise _invalid("the step must be at least 1", f"{path}.step", step=wanted.step)
+        raise invalid("the step must be at least 1", f"{path}.step", step=wanted.step)
     extent = layer.output.shape[axes.index(wanted.axis)]
     if isinstance(extent, int) and not range(*as_slice(wanted).indices(extent)):
-        raise _invalid(
+        raise invalid(
             f"nothing of axis {wanted.axis!r} is left: layer {layer.id!r} yields"
             f" {_described(layer)}",
             path,
@@ -225,11 +225,7 @@ def _described(layer: Layer) -> str:
 def _check_between(value: int, low: int, high: int, path: str) -> None:
     if not low <= value <= high:
         name = path.rpartition(".")[2]
-        raise _invalid(f"{name} must be between {low} and {high}, not {value}", path, value=value)
-
-
-def _invalid(message: str, path: str, **metadata: object) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=path, **metadata)
+        raise invalid(f"{name} must be between {low} and {high}, not {value}", path, value=value)
 
 
 def _beyond(reason: Reason, message: str, path: str, **metadata: object) -> OutOfRangeError:

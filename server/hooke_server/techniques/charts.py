@@ -6,6 +6,7 @@ They are drawn at twice their size and brought down, so that lines are smooth.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +53,11 @@ def logarithmic(values: Sequence[float], *, floor: float = 1e-9) -> Axis:
             return 1.0
         return (math.log10(max(value, 10.0**low)) - low) / (high - low)
 
-    step = math.ceil((high - low) / 8)
+    # The decade above the largest numbers is none itself.
+    last, step = min(high, sys.float_info.max_10_exp), math.ceil((high - low) / 8)
     return Axis(
         share=share,
-        ticks=tuple((10.0**power, f"1e{power}") for power in range(low, high + 1, step)),
+        ticks=tuple((10.0**power, f"1e{power}") for power in range(low, last + 1, step)),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from hooke_server.errors import InvalidArgumentError, OutOfRangeError, Reason
+from hooke_server.errors import InvalidArgumentError, OutOfRangeError, Reason, invalid
 from hooke_server.models.edited import check_editable
 from hooke_server.models.edits import (
     Ablation,
@@ -37,7 +37,7 @@ MAX_EDITS = 256
 def check_count(count: int, path: str) -> None:
     """Refuse more edits than a call may have."""
     if count > MAX_EDITS:
-        raise _invalid(f"{count} edits are more than the {MAX_EDITS} that a call may have", path)
+        raise invalid(f"{count} edits are more than the {MAX_EDITS} that a call may have", path)
 
 
 def bind_batch(model: Model, edits: Sequence[Edit], batch: int, path: str) -> None:
@@ -68,10 +68,10 @@ def bind_alone(edits: Sequence[Edit], path: str) -> None:
     for index, edit in enumerate(edits):
         if edit.samples:
             message = "samples can be chosen for activations only, whose batch is the client's"
-            raise _invalid(message, f"{path}[{index}].samples")
+            raise invalid(message, f"{path}[{index}].samples")
         if sample_count(edit.change) > 1:
             message = "a replacement must be one sample here, which stands in for each picture"
-            raise _invalid(message, f"{path}[{index}].replacement")
+            raise invalid(message, f"{path}[{index}].replacement")
 
 
 def _source_shape(model: Model, edit: Edit) -> list[int] | None:
@@ -124,7 +124,7 @@ def bind_edit(model: Model, edit: Edit, path: str) -> None:
     check_editable(model)
     layer = model.layer(edit.layer)
     if not layer.output.dtype.is_floating_point:
-        raise _invalid(
+        raise invalid(
             f"layer {layer.id!r} yields {_name(layer.output.dtype)}; only floating-point numbers"
             " can be edited",
             f"{path}.location",
@@ -132,7 +132,7 @@ def bind_edit(model: Model, edit: Edit, path: str) -> None:
         )
     for name, picks in (("units", edit.units), ("samples", edit.samples)):
         if len(set(picks)) < len(picks):
-            raise _invalid(f"{name} must differ from each other", f"{path}.{name}")
+            raise invalid(f"{name} must differ from each other", f"{path}.{name}")
     check_units(layer, edit.units, f"{path}.units")
     for index, position in enumerate(edit.positions):
         check_position(layer, position, f"{path}.positions[{index}]")
@@ -142,27 +142,27 @@ def bind_edit(model: Model, edit: Edit, path: str) -> None:
 
 def _check_samples(model: Model, layer: Layer, samples: tuple[int, ...], path: str) -> None:
     if any(sample < 0 for sample in samples):
-        raise _invalid("samples count from 0", path)
+        raise invalid("samples count from 0", path)
     if samples and layer.output.shape[:1] not in {("batch",), (model.fixed_batch,)}:
         message = f"the first axis of layer {layer.id!r} does not count samples; edit all of them"
-        raise _invalid(message, path, layer=layer.id)
+        raise invalid(message, path, layer=layer.id)
 
 
 def _check_change(layer: Layer, change: Change, path: str) -> None:
     match change:
         case Ablation("mean") if not layer.position_axes:
             message = f"layer {layer.id!r} has no positions to take a mean over; ablate to zero"
-            raise _invalid(message, f"{path}.ablation.value", layer=layer.id)
+            raise invalid(message, f"{path}.ablation.value", layer=layer.id)
         case Scaling(factor):
             _check_finite(layer, [factor], f"{path}.scaling.factor")
         case Clamping(low, high):
             here = f"{path}.clamping"
             bounds = [bound for bound in (low, high) if bound is not None]
             if not bounds:
-                raise _invalid("name a lower or an upper bound", here)
+                raise invalid("name a lower or an upper bound", here)
             _check_finite(layer, bounds, here)
             if bounds != sorted(bounds):
-                raise _invalid(f"low must not be above high; {low} is above {high}", f"{here}.low")
+                raise invalid(f"low must not be above high; {low} is above {high}", f"{here}.low")
         case DirectionAddition():
             _check_direction(layer, change, f"{path}.direction_addition")
         case Replacement(_, value):
@@ -172,9 +172,9 @@ def _check_change(layer: Layer, change: Change, path: str) -> None:
 def _check_direction(layer: Layer, change: DirectionAddition, path: str) -> None:
     if not layer.unit_count:
         message = f"layer {layer.id!r} has no fixed number of units, so no directions"
-        raise _invalid(message, path, layer=layer.id)
+        raise invalid(message, path, layer=layer.id)
     if len(change.vector) != layer.unit_count:
-        raise _invalid(
+        raise invalid(
             f"a direction in layer {layer.id!r} has {layer.unit_count} numbers, one for each"
             f" unit; {len(change.vector)} came",
             f"{path}.vector",
@@ -192,7 +192,7 @@ def _check_finite(layer: Layer, numbers: Sequence[float], path: str) -> None:
     for number in numbers:
         if not math.isfinite(number) or abs(number) > largest:
             message = f"{path.rpartition('.')[2]} must be finite numbers up to {largest:.3g}"
-            raise _invalid(message, path, value=number)
+            raise invalid(message, path, value=number)
 
 
 def _check_value(layer: Layer, value: torch.Tensor, path: str) -> None:
@@ -218,7 +218,3 @@ def _name(dtype: torch.dtype) -> str:
 
 def _listed(shape: Sequence[Dimension]) -> str:
     return f"[{', '.join(map(str, shape))}]"
-
-
-def _invalid(message: str, path: str, **metadata: object) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=path, **metadata)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, invalid
 from hooke_server.techniques.targets import Photograph, Site
 
 REQUIRED = inspect.Parameter.empty
@@ -103,7 +103,9 @@ class Parameter:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise self._wrong(value, path)
         if len(value) > self.most:
-            raise _invalid(f"{self.name} has at most {self.most} values", path)
+            raise invalid(f"{self.name} has at most {self.most} values", path)
+        if None in value:  # as of several choices one that is not specified
+            raise self._wrong(None, f"{path}[{value.index(None)}]")
         return tuple(self._one(each, f"{path}[{i}]", None) for i, each in enumerate(value))
 
     def plain(self, value: Any) -> Any:
@@ -146,7 +148,7 @@ class Parameter:
         name, content = value
         if name not in self.fields:
             known = ", ".join(self.fields)
-            raise _invalid(f"{self.name or 'it'} must be one of {known}", path)
+            raise invalid(f"{self.name or 'it'} must be one of {known}", path)
         chosen = self.fields[name]
         base = default if isinstance(default, chosen.kind) else None
         return chosen._message(content, f"{path}.{name}", base)
@@ -178,7 +180,7 @@ class Parameter:
 
     def _wrong(self, value: Any, path: str) -> InvalidArgumentError:
         shown = repr(value) if self.type in WORDS or self.choices else type(value).__name__
-        return _invalid(f"{self.name} must be {self._allowed()}, not {shown}", path)
+        return invalid(f"{self.name} must be {self._allowed()}, not {shown}", path)
 
     def _allowed(self) -> str:
         if self.choices:
@@ -203,13 +205,13 @@ def check_all(
     for name in given:
         if name not in parameters:
             known = ", ".join(parameters) or "nothing"
-            raise _invalid(f"this takes {known}, not {name!r}", f"{field}.{name}")
+            raise invalid(f"this takes {known}, not {name!r}", f"{field}.{name}")
     values = {}
     for name, parameter in parameters.items():
         if name in given:
             values[name] = parameter.check(given[name], field)
         elif parameter.default is REQUIRED:
-            raise _invalid(f"{name} must be given: {parameter.description}", f"{field}.{name}")
+            raise invalid(f"{name} must be given: {parameter.description}", f"{field}.{name}")
         else:
             values[name] = parameter.default
     return values
@@ -218,7 +220,3 @@ def check_all(
 def snake(name: str) -> str:
     """`PixelImage` as `pixel_image`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

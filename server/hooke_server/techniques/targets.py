@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hooke_server.models.preprocessing import open_picture, picture_size
+from hooke_server.models.preprocessing import BYTES_PER_PIXEL, open_picture, picture_size
+
+_COPIES = 3
+"""Of a picture while it is decoded: as it lies in the file, turned, and in another mode."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +46,12 @@ class Photograph:
         """SHA-256 of the file, in hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
+    @cached_property
+    def decoding_bytes(self) -> int:
+        """Memory that decoding takes for a while, by the file's header."""
+        width, height = picture_size(self.data, self.field)
+        return _COPIES * BYTES_PER_PIXEL * width * height
+
     def pixels(self, longer_edge: int, channels: int = 3) -> Tensor:
         """A tensor [channels, height, width] in 0..1, resized with its proportions kept."""
         return self.cropped(self.fitted(longer_edge), channels)
@@ -61,6 +71,23 @@ class Photograph:
         left, top = (picture.width - across) / 2, (picture.height - down) / 2
         box = (left, top, left + across, top + down)
         return _tensor(picture.convert(_mode(channels)), (width, height), box)
+
+
+def photographs(value: object) -> Iterator[Photograph]:
+    """All that a value holds: a request's parameters, an item, a tuple of such."""
+    if isinstance(value, Photograph):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from photographs(each)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from photographs(getattr(value, part.name))
+
+
+def decoding_bytes(value: object) -> int:
+    """Memory that decoding the pictures in a value takes: one is decoded at a time."""
+    return max((each.decoding_bytes for each in photographs(value)), default=0)
 
 
 def _mode(channels: int) -> str:

@@ -26,20 +26,20 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, Reason, invalid
 from hooke_server.models.model import Model
 from hooke_server.registry import Registry
 from hooke_server.techniques.frames import Estimate, Frames
 from hooke_server.techniques.parameters import Parameter, check_all
 from hooke_server.techniques.plans import Control, Item, Plan, Previews, View
 from hooke_server.techniques.signatures import plain_message, read_parameters
-from hooke_server.techniques.targets import Site
+from hooke_server.techniques.targets import Site, decoding_bytes
 
 
 class TechniqueKind(StrEnum):
@@ -99,9 +99,9 @@ class Technique:
     ) -> Plan:
         """Check everything and freeze it; unset parameters take their defaults."""
         if not items:
-            raise _invalid("name at least one item", "items")
+            raise invalid("name at least one item", "items")
         if len(models) > 1 and not self.several_models:
-            raise _invalid(f"all places that {self.name} is given must lie in one model", "items")
+            raise invalid(f"all places that {self.name} is given must lie in one model", "items")
         for index, item in enumerate(items):
             self._check_item(models, item, f"items[{index}]")
         values = check_all(self.parameters, given, self.name)
@@ -130,14 +130,16 @@ class Technique:
 
     def estimate(self, models: Sequence[Model], plan: Plan) -> Estimate:
         """What `run` would cost."""
-        return self.cost(_view(models, plan, Control()), **dict(plan.parameters))
+        cost = self.cost(_view(models, plan, Control()), **dict(plan.parameters))
+        decoding = decoding_bytes((plan.items, plan.parameters))
+        return replace(cost, memory_bytes=cost.memory_bytes + decoding)
 
     def _check_item(self, models: Sequence[Model], item: Item, path: str) -> None:
         if item.site is None:
             if not self.takes_objectives:
-                raise _invalid(f"{self.name} takes locations and units, no objectives", path)
+                raise invalid(f"{self.name} takes locations and units, no objectives", path)
         elif item.site.model:
-            raise _invalid("all items must lie in one model", path)
+            raise invalid("all items must lie in one model", path)
         elif reason := self.obstacle(models[item.site.model], item.site):
             raise FailedPreconditionError(
                 Reason.TECHNIQUE_NOT_APPLICABLE,
@@ -168,10 +170,6 @@ def _without_steps(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _without_steps(value) for key, value in content.items() if key != "steps"}
     return [_without_steps(each) for each in content] if isinstance(content, list) else content
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
 
 
 def _nothing(view: View, **parameters: Any) -> None:

@@ -1,10 +1,12 @@
 """What requests must fit: axes of baselines, several inputs, the way through a layer."""
 
+import io
 from dataclasses import replace
 
 import pytest
 import torch
 from answers import answer, frames, unit
+from PIL import Image
 from traced import model_for, model_of
 
 from hooke_server.errors import FailedPreconditionError, InvalidArgumentError
@@ -13,7 +15,10 @@ from hooke_server.models.edits import Edit, Replacement
 from hooke_server.techniques.attribution.baselines import BlurBaseline, MeanBaseline, NoiseBaseline
 from hooke_server.techniques.attribution.drawing import has_pictures
 from hooke_server.techniques.attribution.randomizing import randomized
-from hooke_server.techniques.targets import Site
+from hooke_server.techniques.objectives.algebra import of
+from hooke_server.techniques.objectives.measures import ActivationDifference, ImageDirection
+from hooke_server.techniques.plans import Item
+from hooke_server.techniques.targets import Photograph, Site
 
 
 class TwoWays(torch.nn.Module):
@@ -112,3 +117,14 @@ def test_shuffling_leaves_alone_what_edits_brought():
         if tensor.shape == value.shape
     ]
     assert [torch.equal(each, value) for each in held] == [True]
+
+
+@pytest.mark.parametrize("measure", [ActivationDifference, ImageDirection])
+def test_there_is_no_picture_to_compare_with(measure):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+    model = model_of(net, 3, 8, 8)
+    likeness = of(measure(location=Site(layer="0"), image=Photograph(file.getvalue())))
+    with pytest.raises(InvalidArgumentError, match="compares with no picture"):
+        frames(model, torch.zeros(1, 3, 8, 8), "saliency", [Item(objective=likeness)])

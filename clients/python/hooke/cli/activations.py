@@ -8,36 +8,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, EditTexts, Json, Name, Timeout, client
+from hooke.cli.options import (
+    ADDRESS,
+    Address,
+    EditTexts,
+    Estimated,
+    Files,
+    Json,
+    Name,
+    Timeout,
+    batch,
+    client,
+)
 
 if TYPE_CHECKING:
     from hooke import Activations, Client
     from hooke.readout import Reduce
 
-REDUCE = "mean, max, min, norm, zero_fraction, top_k:K, quantiles:P,P,... or histogram:BINS."
+REDUCE = "mean, max, min, norm, zero_fraction, top_k:K, quantiles:P,P,... or histogram:BINS"
+DTYPES = ("float32", "float16", "bfloat16", "uint8")
 SAMPLE = 8
 """Numbers of an array that the table shows."""
 
 
 def activations(
     name: Name,
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            exists=True, dir_okay=False, help="Pictures, which make up a batch, or a .npy array."
-        ),
-    ],
+    inputs: Files,
     layer: Annotated[
         list[str] | None,
         typer.Option("--layer", "-l", help="Id or pattern; left out, the model's output."),
     ] = None,
-    unit: Annotated[list[int] | None, typer.Option("--unit", "-u", help="Unit to keep.")] = None,
-    reduce: Annotated[str | None, typer.Option(help=REDUCE)] = None,
+    unit: Annotated[
+        list[int] | None,
+        typer.Option("--unit", "-u", help="Index of a unit to keep; left out, all.", min=0),
+    ] = None,
+    reduce: Annotated[
+        str | None, typer.Option(help=f"Few numbers for many: {REDUCE}; left out, every value.")
+    ] = None,
     over: Annotated[
-        str, typer.Option(help="Reduce over positions, units, sample or batch.")
-    ] = "positions",
-    dtype: Annotated[str | None, typer.Option(help="float32, float16, bfloat16 or uint8.")] = None,
+        str | None,
+        typer.Option(
+            help="What --reduce runs over: positions, units, sample or batch; positions by default."
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="How numbers travel: float32, float16, bfloat16 or uint8; left out, as they are."
+        ),
+    ] = None,
     edit: EditTexts = None,
+    estimate: Estimated = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,21 +77,29 @@ def activations(
     options: dict[str, Any] = {}
     if output:
         save.check_suffix(output, [*save.ARRAYS, *save.PICTURES])
-    if output and output.suffix in save.PICTURES:
+    if output and save.suffix(output) in save.PICTURES:
         from hooke import FeatureMaps
 
-        options["feature_maps"] = FeatureMaps(format=save.PICTURES[output.suffix])
+        options["feature_maps"] = FeatureMaps(format=save.PICTURES[save.suffix(output)])
     if reduce:
-        options |= {"reduce": reduction(reduce), "over": over}
+        options |= {"reduce": reduction(reduce), "over": over or "positions"}
+    elif over:
+        raise ValueError("--over is for --reduce, which says what becomes of the numbers")
     if unit:
         options["units"] = unit
     if dtype:
+        if dtype not in DTYPES:
+            raise ValueError(f"--dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
         options["dtype"] = dtype
+    options["edits"] = edits(edit)
+    given = batch(inputs)
     with client(address, timeout) as connection:
         wanted = layer or [_output_layer(connection, name)]
-        given = inputs[0] if len(inputs) == 1 else list(inputs)
-        answer = connection.activations(name, given, wanted, edits=edits(edit), **options)
-    _print(answer, _write(answer, output), as_json=as_json)
+        if estimate:
+            cost = connection.estimate(name, given, wanted, **options)
+            return show.estimate(cost, as_json=as_json)
+        answer = connection.activations(name, given, wanted, **options)
+    return _print(answer, _write(answer, output), as_json=as_json)
 
 
 def _output_layer(connection: Client, name: str) -> str:
@@ -86,25 +115,28 @@ def reduction(text: str) -> Reduce:
     from hooke import Histogram, Quantiles, TopK
 
     form, _, argument = text.partition(":")
-    match form.replace("-", "_"):
-        case "top_k":
-            return TopK(int(argument or 5))
-        case "quantiles":
-            return Quantiles([float(each) for each in (argument or "0.25,0.5,0.75").split(",")])
-        case "histogram":
-            return Histogram(int(argument or 64))
-        case statistic:
-            return statistic
+    try:
+        match form.replace("-", "_"):
+            case "top_k":
+                return TopK(int(argument or 5))
+            case "quantiles":
+                return Quantiles([float(each) for each in (argument or "0.25,0.5,0.75").split(",")])
+            case "histogram":
+                return Histogram(int(argument or 64))
+            case statistic if not argument:
+                return statistic
+    except ValueError:
+        pass
+    raise ValueError(f"--reduce {text!r} is none of {REDUCE}")
 
 
 def _write(answer: Activations, output: Path | None) -> list[Path]:
     if output is None:
         return []
-    if output.suffix in save.PICTURES:
+    if save.suffix(output) in save.PICTURES:
         made = [each for pictures in answer.pictures.values() for each in pictures]
         return save.pictures(output, made)
-    save.arrays(output, dict(answer.arrays()))
-    return [output]
+    return save.arrays(output, dict(answer.arrays()))
 
 
 def _print(answer: Activations, written: list[Path], *, as_json: bool) -> None:

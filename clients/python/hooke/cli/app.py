@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from hooke.cli import activations, attribute, compare, layers, models, serve, visualize
+from hooke.cli import (
+    activations,
+    attribute,
+    compare,
+    layers,
+    models,
+    serve,
+    techniques,
+    visualize,
+)
 
 app = typer.Typer(
     name="hooke",
@@ -26,7 +35,7 @@ for command in (
     activations.activations,
     attribute.attribute,
     visualize.visualize,
-    visualize.techniques,
+    techniques.techniques,
     compare.compare,
     compare.compare_weights,
     compare.match_units,

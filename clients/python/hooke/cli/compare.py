@@ -12,37 +12,44 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, Json, Timeout, client
+from hooke.cli.options import ADDRESS, Address, Files, Json, Timeout, batch, client
 
 if TYPE_CHECKING:
     from hooke import Compared, Frame, Table
     from hooke.comparison import Watch
 
 OUTPUT = (".csv", *save.PICTURES)
+ROWS = 20
+"""Rows that are printed where not all are asked for."""
 
 Reference = Annotated[
     str, typer.Argument(metavar="REFERENCE", help="Model that differences are taken from.")
 ]
 Candidate = Annotated[str, typer.Argument(metavar="CANDIDATE", help="Model compared with it.")]
-Files = Annotated[
-    list[Path],
-    typer.Argument(
-        exists=True, dir_okay=False, help="Pictures, which make up a batch, or a .npy array."
+CandidateInput = Annotated[
+    list[Path] | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="What the candidate gets, where it is not the same: as many samples.",
     ),
 ]
 SameTensors = Annotated[
     bool,
-    typer.Option("--same-tensors", help="Prepare pictures once, as the reference has it."),
+    typer.Option(
+        "--same-tensors",
+        help="Prepare pictures once, as the reference has it; else each model as it declares.",
+    ),
 ]
 Output = Annotated[
     list[Path] | None,
     typer.Option(
-        "--output", "-o", help="Write the table (.csv) or the picture (.png, .jpg, .webp)."
+        "--output",
+        "-o",
+        help="Write the table (.csv) or the picture (.png, .jpg, .webp). May be repeated.",
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Print every row.")]
-ROWS = 20
-"""Rows that are printed where not all are asked for."""
+All = Annotated[bool, typer.Option("--all", help=f"Print every row, not {ROWS}.")]
 
 
 def compare(
@@ -53,15 +60,35 @@ def compare(
         list[str] | None, typer.Option("--layer", "-l", help="Id or pattern; left out, all.")
     ] = None,
     pair: Annotated[
-        list[str] | None, typer.Option(help="LAYER=LAYER, where ids are not the same.")
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER=LAYER", help="Layers to compare, of the reference and the candidate."
+        ),
     ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Difference that still agrees; 0.001 by default.")
+        float | None,
+        typer.Option(
+            help="Difference that still agrees, as a share of a layer's largest value;"
+            " 0.001 by default.",
+            min=0,
+        ),
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What similarity (CKA) compares: pooled over positions, the default, or flattened."
+        ),
+    ] = None,
+    unbiased: Annotated[
+        bool, typer.Option("--unbiased", help="Estimate CKA without bias; takes 4 samples.")
+    ] = False,
     cka_map: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Layers of the candidate to compare all with, by CKA."),
+        typer.Option(
+            "--map", help="Layers of the candidate, ids or patterns, to compare all with, by CKA."
+        ),
     ] = None,
+    candidate_input: CandidateInput = None,
     same_tensors: SameTensors = False,
     output: Output = None,
     every: All = False,
@@ -71,6 +98,9 @@ def compare(
 ) -> None:
     """Compare the layers of two models on the same inputs; find where they part."""
     options: dict[str, Any] = {"same_tensors": same_tensors, "tolerance": tolerance}
+    options |= {"unbiased": unbiased, **_own(candidate_input)}
+    if features:
+        options["features"] = features
     if pair:
         options["pairs"] = [_pair(each) for each in pair]
     if cka_map:
@@ -78,7 +108,7 @@ def compare(
     form = _format(output)
     with client(address, timeout) as connection, _watching() as watch:
         found = connection.compare(
-            reference, candidate, _inputs(inputs), layer, format=form, watch=watch, **options
+            reference, candidate, batch(inputs), layer, format=form, watch=watch, **options
         )
     _tell(found, output, as_json=as_json, every=every, by="relative_error")
 
@@ -113,32 +143,43 @@ def match_units(
     absolute: Annotated[
         bool, typer.Option("--absolute", help="A unit and its negative are partners.")
     ] = False,
+    candidate_input: CandidateInput = None,
     same_tensors: SameTensors = False,
-    output: Output = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the table (.csv), the picture (.png, .jpg, .webp), or the correlations of"
+            " every unit with every other (.npy). May be repeated.",
+        ),
+    ] = None,
     every: All = False,
     address: Address = ADDRESS,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Find the unit of another model's layer that does what a unit of this one does."""
-    form = _format(output)
+    form = _format(output, ".npy")
     with client(address, timeout) as connection, _watching() as watch:
         found = connection.match_units(
             reference,
             candidate,
-            _inputs(inputs),
+            batch(inputs),
             layer,
             candidate_layer=candidate_layer,
             absolute=absolute,
+            correlations=any(save.suffix(path) == ".npy" for path in output or ()),
             same_tensors=same_tensors,
             format=form,
             watch=watch,
+            **_own(candidate_input),
         )
     _tell(found, output, as_json=as_json, every=every, by="correlation")
 
 
-def _inputs(files: list[Path]) -> Path | list[Path]:
-    return files[0] if len(files) == 1 else files
+def _own(files: list[Path] | None) -> dict[str, Any]:
+    return {"candidate_inputs": batch(files)} if files else {}
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -148,11 +189,15 @@ def _pair(text: str) -> tuple[str, str]:
     return layer, other
 
 
-def _format(output: list[Path] | None) -> str | None:
+def _format(output: list[Path] | None, *more: str) -> str | None:
+    """The format of the pictures; ValueError for files that cannot be, or not together."""
     for path in output or ():
-        save.check_suffix(path, OUTPUT)
-    forms = [save.PICTURES[p.suffix] for p in output or () if p.suffix in save.PICTURES]
-    return forms[0] if forms else None
+        save.check_suffix(path, [*OUTPUT, *more])
+    suffixes = map(save.suffix, output or ())
+    forms = {save.PICTURES[suffix] for suffix in suffixes if suffix in save.PICTURES}
+    if len(forms) > 1:
+        raise ValueError(f"pictures come in one format, not in {' and '.join(sorted(forms))}")
+    return forms.pop() if forms else None
 
 
 @contextmanager
@@ -207,7 +252,9 @@ def _most(table: Table, by: str, count: int) -> Table:
 
 def _write(found: Compared, path: Path) -> Iterator[Path]:
     """The table or the pictures; beside the first file those of the others, by their names."""
-    if path.suffix == ".csv":
+    if save.suffix(path) == ".npy" and found.correlations is not None:
+        yield from save.arrays(path, {"correlations": found.correlations})
+    elif save.suffix(path) == ".csv":
         for number, (name, table) in enumerate(found.tables.items()):
             yield table.save(path if not number else path.with_stem(f"{path.stem}-{name}"))
     else:

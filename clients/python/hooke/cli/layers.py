@@ -13,10 +13,15 @@ from hooke.cli.options import ADDRESS, Address, Json, Name, Timeout, client
 
 def layers(
     name: Name,
-    glob: Annotated[list[str] | None, typer.Option(help="Pattern on ids: 'blocks.*'.")] = None,
-    op: Annotated[list[str] | None, typer.Option(help="Operation: conv2d.")] = None,
+    glob: Annotated[
+        list[str] | None, typer.Option(help="Only ids that fit a pattern: 'blocks.*'.")
+    ] = None,
+    op: Annotated[
+        list[str] | None, typer.Option(help="Only those of an operation: conv2d.")
+    ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option(help="input, module, block or operation.")
+        list[str] | None,
+        typer.Option(help="Only those of a kind: input, module, block or operation."),
     ] = None,
     address: Address = ADDRESS,
     timeout: Timeout = None,
@@ -48,9 +53,11 @@ def layers(
 
 def weights(
     name: Name,
-    layer: Annotated[str, typer.Argument(help="Id of a layer.")],
+    layer: Annotated[
+        str, typer.Argument(metavar="LAYER", help="Id of a layer; 'hooke layers MODEL' lists them.")
+    ],
     weight: Annotated[list[str] | None, typer.Option(help="Only this weight of the layer.")] = None,
-    histogram: Annotated[int, typer.Option(help="Bins of the histogram.", min=0, max=1024)] = 24,
+    histogram: Annotated[int, typer.Option(help="Bins of the histogram.", min=1, max=1024)] = 24,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write .npy, .safetensors or .json.")
     ] = None,
@@ -65,9 +72,10 @@ def weights(
         found = connection.weights(
             name, layer, weight or (), histogram=histogram, tensors=output is not None
         )
+    written = []
     if output:
         tensors = {key: each.tensor for key, each in found.items() if each.tensor is not None}
-        save.arrays(output, tensors)
+        written = save.arrays(output, tensors)
     if as_json:
         return show.dump([{**show.plain(each), "tensor": None} for each in found.values()])
     rows = [
@@ -82,4 +90,7 @@ def weights(
         for each in found.values()
     ]
     columns = ["weight", "dtype", "shape", "#min", "#mean", "#max", "#std", "#zeros", "values"]
-    return show.table(columns, rows)
+    show.table(columns, rows)
+    for path in written:
+        typer.echo(f"wrote {path}")
+    return None

@@ -80,13 +80,18 @@ def _spec(spec: TensorSpec) -> str:
 def load(
     name: Name,
     source: Annotated[
-        str, typer.Argument(help="torchvision:NAME, timm:NAME or file:FILE under a model root.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="torchvision:NAME, timm:NAME, or file:FILE in a folder that the server was"
+            " started with (--model-root).",
+        ),
     ],
     address: Address = ADDRESS,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Add a model to the server and load it; the server must allow that."""
+    """Add a model to a server that was started with --allow-admin, and load it."""
     with client(address, timeout) as connection:
         found = connection.load(name, source)
     _state(found, as_json=as_json)
@@ -95,7 +100,7 @@ def load(
 def unload(
     name: Name, address: Address = ADDRESS, timeout: Timeout = None, as_json: Json = False
 ) -> None:
-    """Take a model out of the server's memory; the server must allow that."""
+    """Take a model out of the memory of a server that was started with --allow-admin."""
     with client(address, timeout) as connection:
         found = connection.unload(name)
     _state(found, as_json=as_json)
@@ -110,13 +115,20 @@ def _state(model: Model, *, as_json: bool) -> None:
 
 def health(
     service: Annotated[
-        str, typer.Argument(help="A service or model; left out, the server as a whole.")
+        str,
+        typer.Argument(
+            metavar="SERVICE", help="A service or a model; left out, the server as a whole."
+        ),
     ] = "",
     address: Address = ADDRESS,
     timeout: Timeout = 5.0,
+    as_json: Json = False,
 ) -> None:
     """Say whether the server is well; the exit code tells programs."""
     with client(address, timeout) as connection:
         serving = connection.serving(service)
-    typer.echo("serving" if serving else "not serving")
+    if as_json:
+        show.dump({"serving": serving})
+    else:
+        typer.echo("serving" if serving else "not serving")
     raise typer.Exit(0 if serving else 1)

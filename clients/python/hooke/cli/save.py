@@ -18,29 +18,44 @@ PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 ARRAYS = (".npy", ".safetensors", ".json")
 
 
+def suffix(path: Path) -> str:
+    """The suffix of a file, `.PNG` as `.png`."""
+    return path.suffix.lower()
+
+
 def check_suffix(path: Path, allowed: Sequence[str]) -> None:
     """ValueError where nothing can be written to a file of that name; asked before any work."""
-    if path.suffix.lower() not in allowed:
+    if suffix(path) not in allowed:
         raise ValueError(f"{path} must end in one of {', '.join(allowed)}")
     if not path.absolute().parent.is_dir():
         raise ValueError(f"there is no folder for {path}")
 
 
-def arrays(path: Path, named: Mapping[str, np.ndarray]) -> None:
-    """Write arrays: .safetensors holds all by name, .npy exactly one, .json all as lists."""
-    if path.suffix == ".safetensors":
+def arrays(path: Path, named: Mapping[str, np.ndarray]) -> list[Path]:
+    """Write arrays: .safetensors holds all by name, .json all as lists, a .npy one each."""
+    if not named:
+        raise ValueError(f"there are no numbers to write to {path}")
+    if suffix(path) == ".safetensors":
         from safetensors.numpy import save_file
 
         save_file(dict(named), path)
-    elif path.suffix == ".json":
+        return [path]
+    if suffix(path) == ".json":
         path.write_text(json.dumps(plain(dict(named))))
-    else:
-        import numpy as np
+        return [path]
+    own = {name: path.with_stem(f"{path.stem}-{name.replace('/', '_')}") for name in named}
+    if len(named) == 1:
+        own = dict.fromkeys(named, path)
+    for name, array in named.items():
+        _save_array(own[name], array)
+    return list(own.values())
 
-        if len(named) != 1:
-            names = ", ".join(named)
-            raise ValueError(f"{path} holds one array, not {names}; write a .safetensors file")
-        np.save(path, next(iter(named.values())))
+
+def _save_array(path: Path, array: np.ndarray) -> None:
+    import numpy as np
+
+    with path.open("wb") as file:  # NumPy itself would write `a.NPY` to `a.NPY.npy`
+        np.save(file, array)
 
 
 def unit_word(picture: Picture) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hooke import Table
+    from hooke import Estimate, Table
 
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
@@ -72,24 +73,44 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     console().print(grid)
 
 
+def estimate(cost: Estimate, *, as_json: bool) -> None:
+    """Print what a call would cost."""
+    if as_json:
+        return dump(cost)
+    return facts(
+        [
+            ("memory", f"{count(cost.memory_bytes)}B"),
+            ("MACs", count(cost.macs)),
+            ("to be sent", f"{count(cost.tensor_bytes)}B"),
+            ("layers", ", ".join(cost.layer_ids)),
+        ]
+    )
+
+
 def dump(value: Any) -> None:
     """Print JSON."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def plain(value: Any) -> Any:
-    """A value in JSON's words. Bytes, which are pictures, are left out."""
+    """A value in JSON's words. Bytes, which are pictures, are left out.
+
+    JSON has no number for NaN and infinities; they are texts, as protobuf's JSON has them.
+    """
     if dataclasses.is_dataclass(value):
         members = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
         return {name: plain(each) for name, each in members if not isinstance(each, bytes)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if hasattr(value, "tolist"):
-        return value.tolist()
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 

@@ -1,17 +1,34 @@
-"""`hooke visualize`: what a unit responds to, live; and `hooke techniques`."""
+"""`hooke visualize`: what a unit responds to, live."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hooke.cli import save, show
-from hooke.cli.options import ADDRESS, Address, EditTexts, Json, Name, Timeout, client
+from hooke.cli.options import (
+    ADDRESS,
+    Address,
+    AllUnits,
+    EditTexts,
+    Estimated,
+    Json,
+    Labels,
+    Layer,
+    Name,
+    Position,
+    Seed,
+    Timeout,
+    Units,
+    client,
+    pointed,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -22,39 +39,54 @@ if TYPE_CHECKING:
 
 def visualize(
     name: Name,
-    layer: Annotated[
-        str | None, typer.Option("--layer", "-l", help="Id; left out, the model's output.")
-    ] = None,
-    unit: Annotated[list[int] | None, typer.Option("--unit", "-u", help="Index of a unit.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Class, at the output.")] = None,
-    position: Annotated[
-        str | None, typer.Option(help="Of a neuron: '3,4' is row 3, column 4.")
-    ] = None,
+    layer: Layer = None,
+    unit: Units = None,
+    label: Labels = None,
+    position: Position = None,
     technique: Annotated[
-        str, typer.Option(help="Name; 'hooke techniques' lists them.")
+        str, typer.Option(help="How; 'hooke techniques --kind visualization' lists them.")
     ] = "feature_visualization",
     photo: Annotated[
-        Path | None, typer.Option(help="Picture that the technique looks at (its photograph).")
+        Path | None,
+        typer.Option(help="Picture that the technique looks at; short for --set photograph=FILE."),
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", help="Parameter: steps=64, image.alpha=yes. May be repeated."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE",
+            help="Parameter of the technique: steps=64, image.alpha=yes. May be repeated.",
+        ),
     ] = None,
     edit: EditTexts = None,
-    all_units: Annotated[bool, typer.Option("--all-units", help="Show each unit of it.")] = False,
+    all_units: AllUnits = False,
     sheet: Annotated[
-        int | None, typer.Option(help="One picture of all, each fitted into so many pixels.")
+        int | None,
+        typer.Option(help="One picture of all, each fitted into so many pixels.", min=1),
+    ] = None,
+    columns: Annotated[
+        int | None,
+        typer.Option(help="Pictures in a row of the sheet; left out, as many as rows.", min=1),
     ] = None,
     time_budget: Annotated[
-        float | None, typer.Option(help="Seconds of work after which to stop with what there is.")
+        float | None,
+        typer.Option(help="Seconds of work after which to stop with what there is.", min=0),
     ] = None,
     resume: Annotated[str | None, typer.Option(help="Checkpoint of a run to go on with.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    seed: Seed = 0,
     preview_every: Annotated[
-        int, typer.Option(help="Keep a preview beside the output, new each so many steps.", min=0)
+        int,
+        typer.Option(
+            help="Keep a preview beside the output, new each so many steps; 0: none.", min=0
+        ),
     ] = 0,
+    estimate: Estimated = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Picture to write: .png, .jpg, .webp.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Picture to write: .png, .jpg, .webp; MODEL.png by default."
+        ),
     ] = None,
     address: Address = ADDRESS,
     timeout: Timeout = None,
@@ -68,26 +100,23 @@ def visualize(
     assignments = [*([f"photograph={photo}"] if photo else []), *(parameter or ())]
     path = output or Path(f"{name}.png")
     save.check_suffix(path, list(save.PICTURES))
-    given = {
-        "layer": layer,
-        "unit": "all" if all_units else unit or None,
-        "label": label or None,
-        "position": [int(each) for each in position.split(",")] if position else None,
+    chosen = lens(technique, assignments)
+    options = pointed(layer, unit, label, position, all_units=all_units)
+    options |= {
+        "seed": seed,
+        "preview_every": preview_every or None,
+        "format": save.PICTURES[save.suffix(path)],
+        "time_budget": time_budget,
+        "resume_from": resume,
+        "edits": edits(edit),
     }
+    if sheet or columns:
+        options["sprite_sheet"] = SpriteSheet(tile_size=sheet, columns=columns)
     with client(address, timeout) as connection:
-        frames = connection.visualize(
-            name,
-            technique=lens(technique, assignments),
-            seed=seed,
-            preview_every=preview_every or None,
-            format=save.PICTURES[path.suffix],
-            sprite_sheet=SpriteSheet(tile_size=sheet) if sheet else None,
-            time_budget=time_budget,
-            resume_from=resume,
-            edits=edits(edit),
-            **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
-        )
-        run = watch(frames, path)
+        if estimate:
+            cost = connection.visualization_estimate(name, chosen, **options)
+            return show.estimate(cost, as_json=as_json)
+        run = watch(connection.visualize(name, chosen, **options), path)
     made = run.pictures
     written = save.pictures(path, made)
     if as_json:
@@ -164,7 +193,11 @@ def bar() -> Iterator[tuple[Bar, TaskID]]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     console = show.console(errors=True)
-    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    # Where nobody watches, a bar would leave an empty line.
+    hidden = not sys.stderr.isatty()
+    with Bar(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden
+    ) as progress:
         yield progress, progress.add_task("starting", total=None)
 
 
@@ -173,62 +206,3 @@ def forward(progress: Bar, task: TaskID, frame: Progress) -> None:
     objective = "" if frame.objective is None else f"objective {frame.objective:.3g}"
     told = "  ".join(filter(None, [frame.message, objective]))
     progress.update(task, completed=frame.step, total=frame.total_steps, description=told)
-
-
-def techniques(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Say which are valid on this model.")
-    ] = None,
-    layer: Annotated[str | None, typer.Option("--layer", "-l", help="... at this layer.")] = None,
-    unit: Annotated[int | None, typer.Option("--unit", "-u", help="... at this unit.")] = None,
-    address: Address = ADDRESS,
-    timeout: Timeout = None,
-    as_json: Json = False,
-) -> None:
-    """List the techniques with their parameters."""
-    place: dict[str, Any] = {"layer": layer} if layer else {}
-    if unit is not None:
-        place["unit"] = unit
-    if place and not name:
-        raise ValueError("--layer and --unit need the name of a model before them")
-    with client(address, timeout) as connection:
-        found = connection.techniques(name, **place)
-    if as_json:
-        return show.dump(found)
-    for each in found:
-        typer.echo(f"{each.name}: {each.title} ({each.source})")
-        if each.applicable is not None:
-            typer.echo("valid there" if each.applicable else f"not valid there: {each.obstacle}")
-        rows = (
-            (name, p.type.lower(), _default(p), _bounds(p), p.description)
-            for name, p in _flat(each.parameters)
-        )
-        show.table(["parameter", "type", "#default", "allowed", "what it does"], rows)
-    return None
-
-
-def _flat(parameters: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Parameters with their parts as dotted names, as `--set` takes them."""
-    for parameter in parameters:
-        name = "" if parameter.name == "ascent" else f"{path}{parameter.name}"
-        inner = parameter.type == "MESSAGE" and not parameter.repeated
-        if name and not (inner and parameter.fields):
-            yield name, parameter
-        if inner:
-            yield from _flat(parameter.fields, name and f"{name}.")
-
-
-def _default(parameter: Any) -> Any:
-    if parameter.required:
-        return "required"
-    if isinstance(parameter.default, dict):
-        return ", ".join(parameter.default)
-    return "" if parameter.default in (None, [], ()) else parameter.default
-
-
-def _bounds(parameter: Any) -> str:
-    if parameter.choices:
-        return ", ".join(parameter.choices)
-    if parameter.minimum is None and parameter.maximum is None:
-        return ""
-    return f"{parameter.minimum:g} to {parameter.maximum:g}"

@@ -33,12 +33,14 @@ class RelevancePropagation:
     ----------
     composite : `epsilon`, `epsilon_plus`, `epsilon_gamma` or `epsilon_alpha2_beta1`.
     epsilon : keeps small sums from dividing by nothing.
-    gamma : how much positive weights are favoured.
+    gamma : how much what pulls along is favoured.
+    first_layer : `same`, `box` (for pixels), `flat` or `squared_weights`.
     """
 
     composite: str | None = None
     epsilon: float | None = None
     gamma: float | None = None
+    first_layer: str | None = None
 
 
 BackpropagationMethod = GuidedBackpropagation | Deconvolution | DeepLift | RelevancePropagation

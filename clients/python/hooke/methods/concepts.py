@@ -10,7 +10,10 @@ from hooke.objectives import Photograph
 
 @dataclass(frozen=True, kw_only=True)
 class Concept:
-    """What some pictures have in common; at least 4 of them."""
+    """What some pictures have in common; at least 4 of them.
+
+    Where all pictures of a request are too much for it, they are scaled down.
+    """
 
     name: str
     images: Sequence[Photograph]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -52,7 +53,7 @@ def load_live(
     # One sample, where the first dimension is plainly the batch.
     example = tuple(t[:1] if len(sizes) == 1 and t.ndim > 1 else t for t in given)
     example = tuple(tensor.detach() for tensor in example)
-    return assemble(
+    model = assemble(
         trace_module(module, example, prefer_export=prefer_export),
         example,
         source=f"live:{type(module).__name__}",
@@ -60,3 +61,4 @@ def load_live(
         preprocessing=preprocessing or customary_preprocessing(example[0].shape),
         labels=labels,
     )
+    return replace(model, live=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooke.v1 import comparison_service_pb2 as pb
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import invalid
 from hooke_server.models.model import Model
 from hooke_server.rpc.names import check_pattern, check_text
 from hooke_server.rpc.presence import given
@@ -45,15 +45,15 @@ def read_activations(
         **given(request, "tolerance"),
     )
     if not (math.isfinite(plan.tolerance) and plan.tolerance > 0):
-        raise _invalid(f"tolerance must be above 0, not {plan.tolerance}", "tolerance")
+        raise invalid(f"tolerance must be above 0, not {plan.tolerance}", "tolerance")
     if (map_layers or similarity.unbiased) and duo.samples < similarity.least:
         told = f"this takes at least {similarity.least} samples, not {duo.samples}"
-        raise _invalid(told, "similarity", samples=duo.samples)
+        raise invalid(told, "similarity", samples=duo.samples)
     if map_layers and max(len(map_layers), len(plan.layers)) > MAX_MAP:
         told = f"a map has at most {MAX_MAP} layers on either side, not {len(plan.layers)} and"
-        raise _invalid(f"{told} {len(map_layers)}; ask for fewer", "similarity.map_globs")
+        raise invalid(f"{told} {len(map_layers)}; ask for fewer", "similarity.map_globs")
     if not pairing.pairs and not map_layers:
-        raise _invalid(
+        raise invalid(
             "no layer of the reference has a partner of the same id in the candidate; name"
             " pairs, or ask for a map of all with all",
             "layer_globs",
@@ -109,7 +109,7 @@ def _pairing(request: pb.CompareActivationsRequest, reference: Model, candidate:
         globs = _patterns(request.layer_globs, "layer_globs")
         return pair_layers(reference, candidate, globs)
     if request.layer_globs:
-        raise _invalid("name pairs or patterns, not both", "layer_globs")
+        raise invalid("name pairs or patterns, not both", "layer_globs")
     pairs = [
         (
             check_text(each.layer_id, f"pairs[{i}].layer_id"),
@@ -122,13 +122,9 @@ def _pairing(request: pb.CompareActivationsRequest, reference: Model, candidate:
 
 def _similarity(message: pb.SimilarityOptions) -> Similarity:
     if message.features not in _FLATTENED:
-        raise _invalid("features must be POOLED or FLATTENED", "similarity.features")
+        raise invalid("features must be POOLED or FLATTENED", "similarity.features")
     return Similarity(flatten=_FLATTENED[message.features], unbiased=message.unbiased)
 
 
 def _patterns(globs: Sequence[str], field: str) -> list[str]:
     return [check_pattern(each, f"{field}[{i}]") for i, each in enumerate(globs)]
-
-
-def _invalid(message: str, field: str, **facts: Any) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, **facts)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from hooke.v1 import edit_pb2 as pb
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, Reason, invalid
 from hooke_server.models.edits import (
     Ablation,
     Change,
@@ -88,7 +88,7 @@ def _model(places: Places, message: pb.Edit, field: str) -> Model:
     name = model_of(message.location, f"{field}.location")
     if name not in places.names:
         known = ", ".join(map(repr, places.names))
-        raise _invalid(
+        raise invalid(
             f"an edit of the model {name!r}; this call is about {known}", f"{field}.location.layer"
         )
     return places.models[places.names.index(name)]
@@ -103,7 +103,7 @@ def _edit(places: Places, model: Model, message: pb.Edit, field: str) -> Edit:
     ):
         if one and several:
             message_ = f"give the location's {name} or several {name}s, not both"
-            raise _invalid(message_, f"{field}.{name}s")
+            raise invalid(message_, f"{field}.{name}s")
     return Edit(
         layer=site.layer,
         change=_change(model, message, field),
@@ -119,7 +119,7 @@ def _change(model: Model, message: pb.Edit, field: str) -> Change:
             return _ablation(message.ablation, f"{field}.ablation.value")
         case "scaling":
             if not message.scaling.HasField("factor"):
-                raise _invalid("scaling needs a factor", f"{field}.scaling.factor")
+                raise invalid("scaling needs a factor", f"{field}.scaling.factor")
             return Scaling(message.scaling.factor)
         case "clamping":
             return Clamping(**given(message.clamping, "low", "high"))
@@ -129,7 +129,7 @@ def _change(model: Model, message: pb.Edit, field: str) -> Change:
             return DirectionAddition(tuple(added.vector), 1.0 if strength is None else strength)
         case "replacement":
             return _replacement(model, message.replacement, f"{field}.replacement")
-    raise _invalid("an edit needs a change", f"{field}.change")
+    raise invalid("an edit needs a change", f"{field}.change")
 
 
 def _ablation(message: pb.Ablation, field: str) -> Ablation:
@@ -138,7 +138,7 @@ def _ablation(message: pb.Ablation, field: str) -> Ablation:
             return Ablation("zero")
         case pb.ABLATION_VALUE_MEAN:
             return Ablation("mean")
-    raise _invalid("the value of an ablation is ZERO or MEAN", field)
+    raise invalid("the value of an ablation is ZERO or MEAN", field)
 
 
 def _replacement(model: Model, message: pb.Replacement, field: str) -> Change:
@@ -155,14 +155,10 @@ def _replacement(model: Model, message: pb.Replacement, field: str) -> Change:
                     field=f"{field}.value",
                 )
             return Replacement(f"value:{_digest(value)}", value.to(model.device))
-    raise _invalid("a replacement needs inputs or a value", f"{field}.source")
+    raise invalid("a replacement needs inputs or a value", f"{field}.source")
 
 
 def _digest(value: Tensor) -> str:
     content = hashlib.sha256(f"{value.dtype}{tuple(value.shape)}".encode())
     content.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return content.hexdigest()
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

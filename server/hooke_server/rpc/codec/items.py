@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from google.protobuf.message import Message
 
 from hooke.v1 import edit_pb2, location_pb2
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import invalid
 from hooke_server.models.model import Model
 from hooke_server.rpc.codec.locations import read_site
 from hooke_server.rpc.names import parse_model, parse_place
@@ -39,11 +38,11 @@ class Places:
         count = self.models[whole.model].layer(whole.layer).unit_count
         units = list(selection.units) or range(count)
         if len(set(units)) < len(units):
-            raise _invalid("each unit can be named once", f"{field}.units")
+            raise invalid("each unit can be named once", f"{field}.units")
         if not units:
-            raise _invalid(f"layer {whole.layer!r} has no units", f"{field}.layer")
+            raise invalid(f"layer {whole.layer!r} has no units", f"{field}.layer")
         if len(units) > MAX_ITEMS:
-            raise _invalid(f"at most {MAX_ITEMS} units are shown at once", f"{field}.units")
+            raise invalid(f"at most {MAX_ITEMS} units are shown at once", f"{field}.units")
         place = location_pb2.Location(layer=selection.layer)
         sites = []
         for index, unit in enumerate(units):
@@ -63,7 +62,7 @@ def only_model(request: Message, name: str, field: str = "model") -> str:
     model = parse_model(name, field)
     for place, path in _places(request, ""):
         if parse_place(place, path)[0] != model:
-            raise _invalid(f"all places of this request lie in {name!r}, not {place!r}", path)
+            raise invalid(f"all places of this request lie in {name!r}, not {place!r}", path)
     return model
 
 
@@ -82,7 +81,3 @@ def _places(message: Message, path: str) -> Iterator[tuple[str, str]]:
                 yield from _places(each, f"{path}{field.name}[{index}].")
         else:
             yield from _places(value, f"{path}{field.name}.")
-
-
-def _invalid(message: str, field: str, **facts: Any) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field, **facts)

@@ -20,7 +20,7 @@ from hooke.v1 import (
     technique_service_pb2,
     visualization_service_pb2,
 )
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import InvalidArgumentError, Reason, invalid
 from hooke_server.rpc.codec.items import MAX_ITEMS, Places
 from hooke_server.techniques.objectives.algebra import Objective
 from hooke_server.techniques.parameters import (
@@ -137,9 +137,9 @@ def read_items(messages: Iterable[Targeting], path: str, places: Places) -> list
                     Item(objective=_objective(item.objective, f"{field}.objective", places))
                 )
             case _:
-                raise _invalid("name a location, units or an objective", field)
+                raise invalid("name a location, units or an objective", field)
     if len(items) > MAX_ITEMS:
-        raise _invalid(f"{len(items)} items are more than {MAX_ITEMS}", path)
+        raise invalid(f"{len(items)} items are more than {MAX_ITEMS}", path)
     return items
 
 
@@ -180,7 +180,7 @@ def _value(field: Any, value: Any, path: str, places: Places) -> Any:
             if (alone := _wrapped(value.DESCRIPTOR)) is None:
                 return read
             if alone not in read:
-                raise _invalid(f"choose a {alone}", path)
+                raise invalid(f"choose a {alone}", path)
             return read[alone]
     return _choice(field, value) if field.enum_type else value
 
@@ -209,7 +209,3 @@ def _choice(field: Any, value: int) -> Any:
     known = field.enum_type.values_by_number.get(value)
     prefix = snake(field.enum_type.name).upper()
     return known.name.removeprefix(f"{prefix}_").lower() if known else value
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

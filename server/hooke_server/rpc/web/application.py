@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hooke_server.rpc.web.connect import Connect
-from hooke_server.rpc.web.guards import HEALTH_PATH, HostGuard, SecurityHeaders
+from hooke_server.rpc.web.guards import HEALTH_PATH, HostGuard, SecurityHeaders, is_foreign
 from hooke_server.rpc.web.pages import FOLDER, Pages
 
 _METHOD = re.compile(r"/[\w.]+\.[\w.]+/\w+")
@@ -34,20 +34,33 @@ MEDIA_TYPES = {
 SHOWN_HEADERS = ["grpc-status", "grpc-message", "grpc-status-details-bin"]
 """What a page of another origin may read, where it may call at all: gRPC-Web's status."""
 
+FOREIGN = (
+    "pages of other sites may not call. Whoever runs this server can let them:"
+    " hooke serve --web-origin ORIGIN"
+)
+
 
 class Dispatch:
-    """Calls go to Connect, everything else to the page."""
+    """Calls go to Connect, everything else to the page.
 
-    def __init__(self, connect: Connect, pages: ASGIApp) -> None:
+    Parameters
+    ----------
+    origins : other pages that may call.
+    """
+
+    def __init__(self, connect: Connect, pages: ASGIApp, origins: Sequence[str] = ()) -> None:
         self._connect = connect
         self._streams = connect.streams
         self._patience = connect.patience
         self._pages = pages
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path: str = scope["path"]
-        if path in self._streams:
+        if path in self._streams and is_foreign(scope, self._origins):
+            app = _refusal(403, FOREIGN, "permission_denied")
+        elif path in self._streams:
             app = _wrong_type(scope, self._streams[path]) or self._connect
         elif _METHOD.fullmatch(path):
             app = _refusal(404, f"there is no method {path[1:200]}")
@@ -85,7 +98,7 @@ def build_application(
     folder : where the page's files are.
     """
     pages = Starlette(routes=[Route(HEALTH_PATH, _healthy), Mount("/", Pages(folder))])
-    app: ASGIApp = Dispatch(connect, pages)
+    app: ASGIApp = Dispatch(connect, pages, origins)
     if origins:
         app = CORSMiddleware(
             app,
@@ -118,6 +131,6 @@ def _wrong_type(scope: Scope, streams: StreamType) -> ASGIApp | None:
     return _refusal(415, f"{message} {', '.join(sorted(known))}")
 
 
-def _refusal(status: int, message: str) -> ASGIApp:
+def _refusal(status: int, message: str, code: str = "unimplemented") -> ASGIApp:
     """An answer in the form of Connect's errors."""
-    return JSONResponse({"code": "unimplemented", "message": message}, status)
+    return JSONResponse({"code": code, "message": message}, status)

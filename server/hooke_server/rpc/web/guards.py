@@ -2,12 +2,14 @@
 
 A page of somebody else can have its own name lead to this machine (DNS rebinding) and
 then call what listens there. It cannot choose the Host header, which holds its own name.
+Nor can it choose Sec-Fetch-Site, by which a browser tells of each request, even one that needs no
+permission such as an image's, whether a page of another site made it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -88,6 +90,14 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def is_foreign(scope: Scope, origins: Collection[str]) -> bool:
+    """Whether a page that is neither ours nor of these origins has a browser ask."""
+    headers = Headers(scope=scope)
+    if headers.get("sec-fetch-site") not in {"cross-site", "same-site"}:
+        return False
+    return headers.get("origin") not in origins
 
 
 def _name(host: str) -> str:

@@ -12,10 +12,8 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from hooke_server.rpc.server import TAKEN
 from hooke_server.rpc.web.call import ENDING
-
-TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
-
 
 STALL_SECONDS, LAST_WORDS_SECONDS = 0.5, 5.0
 """How long a call that is ended may take to tell its client: one that takes nothing, and others."""

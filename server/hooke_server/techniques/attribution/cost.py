@@ -11,6 +11,7 @@ from torch import Tensor
 from hooke_server.errors import Reason, ResourceExhaustedError
 from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.decoding import image_baselines
 from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.method import Effort
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
@@ -24,6 +25,7 @@ from hooke_server.techniques.passes import (
     most_in_a_pass,
 )
 from hooke_server.techniques.reach import upstream
+from hooke_server.techniques.targets import decoding_bytes
 
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""
@@ -86,6 +88,7 @@ def attribution_cost(
     beside = max(work.held(batch * targets, targets) for work in works) + _kept(
         model, plan, works, targets
     )
+    beside += _picture_bytes(model, plan)
     rows = _rows(model, row, beside, memory)
     passes = _passes(works, targets) * (1 + plan.evidence.repeats)
     passes += plan.evidence.rows(targets) * sum(len(each.layers) for each in plan.methods)
@@ -123,6 +126,12 @@ def _baseline_bytes(plan: MethodPlan, inputs: Sequence[Tensor], place: int) -> i
     if given is None:
         return 0
     return (len(given) or 1) * (sum(each.nbytes for each in inputs) + 3 * place)
+
+
+def _picture_bytes(model: Model, plan: AttributionPlan) -> int:
+    """What decoding pictures takes, and the baselines among them when they are decoded."""
+    kept = 4 * model.inputs[0].count() * len(image_baselines(plan))
+    return kept + decoding_bytes((plan.evidence, *(each.parameters for each in plan.methods)))
 
 
 def _kept(model: Model, plan: AttributionPlan, works: Sequence[_Work], targets: int) -> int:

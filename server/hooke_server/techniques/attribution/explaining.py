@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.decoding import decoded
 from hooke_server.techniques.attribution.drawing import as_maps, drawn, has_pictures, shown_picture
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.plans import AttributionPlan, MethodPlan
@@ -50,6 +51,7 @@ def explain(model: Model, inputs: Sequence[Tensor], plan: AttributionPlan, *, ro
     """
     inquiry = Inquiry(model, inputs, plan.targets, plan.layers, rows=rows, seed=plan.seed)
     yield from _targets(inquiry)
+    plan = yield from decoded(model, plan)
     if plan.evidence.measures:
         yield EVIDENCE
     for index, each in enumerate(plan.methods):

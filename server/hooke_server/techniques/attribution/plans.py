@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason, invalid
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import check_baselines
 from hooke_server.techniques.attribution.drawing import Drawing
@@ -115,7 +115,7 @@ def bind(model: Model, asked: Asked, content: str = "") -> AttributionPlan:
         _target(model, item, f"targets[{index}]") for index, item in enumerate(asked.targets)
     )
     if not asked.methods or len(asked.methods) > MAX_METHODS:
-        raise _invalid(f"name at least one method and at most {MAX_METHODS}", "methods")
+        raise invalid(f"name at least one method and at most {MAX_METHODS}", "methods")
     read = _target_layers(model, targets)
     methods = tuple(
         _method(model, each, read, f"methods[{index}]") for index, each in enumerate(asked.methods)
@@ -168,10 +168,13 @@ def _target(model: Model, item: Item, field: str) -> Target:
     if item.objective is not None:
         check_objective(model, item.objective, field)
         if not item.objective.layers(model):
-            raise _invalid("the objective reads no layer, so no part of one matters to it", field)
+            raise invalid("the objective reads no layer, so no part of one matters to it", field)
+        if item.objective.photographs:
+            told = "an attribution compares with no picture; name places and directions alone"
+            raise invalid(told, field)
         return Target(objective=item.objective)
     if item.site is None or item.site.model:
-        raise _invalid("all targets must lie in the model that is asked about", field)
+        raise invalid("all targets must lie in the model that is asked about", field)
     return Target(site=item.site)
 
 
@@ -193,7 +196,7 @@ def _method(model: Model, asked: AskedMethod, read: Sequence[str], field: str) -
     for layer_id in layers:
         _check_place(model, method, layer_id, read, f"{field}.layer_globs")
         if reason := method.misfit(model, model.layer(layer_id), **values):
-            raise _invalid(f"{method.name} cannot divide {layer_id!r} so: {reason}", here)
+            raise invalid(f"{method.name} cannot divide {layer_id!r} so: {reason}", here)
         if isinstance(through, Site):
             _check_way(model, layer_id, through.layer, read, f"{here}.through")
     check_baselines(model, values.get("baselines", ()), layers, here)
@@ -216,7 +219,7 @@ def _check_place(
         raise _not_applicable(method.name, layer_id, reason, field)
     for target in read:
         if layer_id in read or not _leads(model, layer_id, target):
-            raise _invalid(
+            raise invalid(
                 f"{target!r}, which is explained, is not computed from {layer_id!r}; name a layer"
                 " before it",
                 field,
@@ -226,13 +229,13 @@ def _check_place(
 def _check_way(model: Model, place: str, through: str, read: Sequence[str], field: str) -> None:
     """Raise where no real numbers flow from a place through a layer to what is explained."""
     if reason := anywhere(model, model.layer(through)):
-        raise _invalid(f"nothing can be passed through {through!r}: {reason}", field)
+        raise invalid(f"nothing can be passed through {through!r}: {reason}", field)
     if not _leads(model, place, through):
         message = f"{through!r} is not computed from {place!r}; name a layer behind that"
-        raise _invalid(message, field)
+        raise invalid(message, field)
     for target in read:
         if not _leads(model, through, target):
-            raise _invalid(
+            raise invalid(
                 f"{target!r}, which is explained, is not computed from {through!r}; name a layer"
                 " before it",
                 field,
@@ -250,9 +253,9 @@ def _leads(model: Model, layer: str, target: str) -> bool:
 def _check_evidence(model: Model, evidence: Evidence, places: Sequence[str]) -> None:
     measures = evidence.measures
     if len(set(measures)) < len(measures):
-        raise _invalid("each measure can be named once", "evidence.measures")
+        raise invalid("each measure can be named once", "evidence.measures")
     if EvidenceMeasure.POINTING in measures and evidence.region is None:
-        raise _invalid("pointing needs the region where the thing lies", "evidence.region")
+        raise invalid("pointing needs the region where the thing lies", "evidence.region")
     check_baselines(model, evidence.baselines, places, "evidence")
     if EvidenceMeasure.PARAMETER_RANDOMIZATION in measures:
         model.given_graph()  # which has the weights to shuffle
@@ -266,7 +269,3 @@ def _not_applicable(method: str, layer: str, reason: str, field: str) -> FailedP
         technique=method,
         layer=layer,
     )
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hooke_server.errors import InvalidArgumentError, Reason
+from hooke_server.errors import invalid
 from hooke_server.models.layer import Layer
 from hooke_server.techniques.charts import heat_map
 from hooke_server.techniques.comparison.correlations import Correlations, Numbers, match
@@ -72,10 +72,10 @@ def check_units(layer: Layer, field: str) -> None:
     """InvalidArgumentError where a layer's units cannot be matched."""
     if layer.unit_axis % max(len(layer.output.shape), 1) == 0:
         told = f"layer {layer.id!r} yields {list(layer.output.shape)}, without an axis of samples"
-        raise _invalid(f"{told} of its own, and units are correlated over samples", field)
+        raise invalid(f"{told} of its own, and units are correlated over samples", field)
     if not 1 <= layer.unit_count <= MAX_UNITS or layer.output.dtype.is_complex:
         told = f"layer {layer.id!r} has {layer.unit_count or 'no fixed number of'} units"
-        raise _invalid(f"{told}; 1 to {MAX_UNITS} can be matched", field)
+        raise invalid(f"{told}; 1 to {MAX_UNITS} can be matched", field)
 
 
 def match_units(duo: Duo, plan: UnitPlan) -> Frames:
@@ -115,14 +115,14 @@ def _count_in(duo: Duo, plan: UnitPlan, part: slice, found: Correlations) -> boo
     if pooled:
         a, b = (each.flatten(1, -2).mean(1) if each.ndim > 2 else each for each in (a, b))
     if len(a) != len(b):
-        raise _invalid(
+        raise invalid(
             f"{plan.layer!r} has {len(a)} rows and {plan.candidate!r} {len(b)} for the same"
             " samples, so that they cannot be matched",
             "candidate_layer_id",
         )
     a, b = a.flatten(0, -2), b.flatten(0, -2).to(a.device)
     if not (a.isfinite().all() and b.isfinite().all()):
-        raise _invalid("a layer holds NaN or infinity for these inputs", "inputs")
+        raise invalid("a layer holds NaN or infinity for these inputs", "inputs")
     found.add(a, b)
     return pooled
 
@@ -186,7 +186,3 @@ def _metrics(matrix: Numbers, partners: dict[int, int]) -> dict[str, float]:
         "mean_correlation": float(np.mean(found)) if found else 0.0,
         "constant": int(np.isnan(matrix).all(1).sum()),
     }
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, Reason, invalid
 from hooke_server.models.model import Model
 from hooke_server.techniques.objectives.algebra import Objective
 from hooke_server.techniques.objectives.measures import Blend, Direction, Measure, Response
@@ -15,10 +15,10 @@ from hooke_server.techniques.targets import Site
 def check_objective(model: Model, objective: Objective, path: str) -> None:
     """Raise for an objective that cannot be measured in this model."""
     if not objective.terms or not all(term.factors for term in objective.terms):
-        raise _invalid("an objective needs at least one term, and a term at least one factor", path)
+        raise invalid("an objective needs at least one term, and a term at least one factor", path)
     for site in objective.sites:
         if site.model:
-            raise _invalid("all places of an objective must lie in the model of the items", path)
+            raise invalid("all places of an objective must lie in the model of the items", path)
         if reason := layer_obstacle(model, site):
             raise FailedPreconditionError(
                 Reason.TECHNIQUE_NOT_APPLICABLE,
@@ -35,7 +35,7 @@ def check_objective(model: Model, objective: Objective, path: str) -> None:
 def check_photographs(model: Model, path: str) -> None:
     """Raise where a photograph is given and cannot be shown to the model."""
     if reason := photograph_obstacle(model):
-        raise _invalid(reason, path)
+        raise invalid(reason, path)
 
 
 def _check_measure(model: Model, measure: Measure, path: str) -> None:
@@ -46,16 +46,12 @@ def _check_measure(model: Model, measure: Measure, path: str) -> None:
         positioned = site.position and not isinstance(measure, Direction)
         if site.unit is not None or positioned:
             name = type(measure).__name__
-            raise _invalid(f"{name} reads a whole layer; leave out unit and position", path)
+            raise invalid(f"{name} reads a whole layer; leave out unit and position", path)
     if isinstance(measure, Direction):
         units = model.layer(measure.location.layer).unit_count
         if len(measure.vector) != units or not any(measure.vector):
-            raise _invalid(
+            raise invalid(
                 f"the direction needs {units} numbers, one for each unit of"
                 f" {measure.location.layer!r}, not all zero; {len(measure.vector)} came",
                 path,
             )
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)

@@ -22,6 +22,7 @@ from torch import Tensor
 from hooke_server.techniques.frames import Frames, Picture, Progress, Result
 from hooke_server.techniques.overlays import to_pixels
 from hooke_server.techniques.plans import View
+from hooke_server.techniques.targets import Photograph
 from hooke_server.techniques.visualization import redirection
 from hooke_server.techniques.visualization.ascent import Ascent, Precision, gradient_free
 from hooke_server.techniques.visualization.climbing import Climb, climb, start
@@ -33,7 +34,7 @@ from hooke_server.techniques.visualization.images import (
     make_image,
 )
 from hooke_server.techniques.visualization.optimizers import Adam, Tensors
-from hooke_server.techniques.visualization.sight import Sight, Size, Subject, channels
+from hooke_server.techniques.visualization.sight import Sight, Size, Subject, channels, compared
 from hooke_server.techniques.visualization.storages import enlarged
 from hooke_server.techniques.visualization.transforms import TransformSequence
 
@@ -110,17 +111,29 @@ class Optimization:
             if ascent.precision is Precision.QUICKER
             else (ascent.precision is Precision.BFLOAT16)
         )
+        self._references: dict[Photograph, Tensor] = {}
         self._objectives: list[float] = []
         self._steps: list[int] = []
         self.complete = True
 
     def __iter__(self) -> Iterator[Progress | Picture | Finished]:
         """Climb, batch by batch; stops early where the view's time is used up."""
+        yield from self._compared_with()
         for number, batch in enumerate(self._batches):
             if self._view.control.expired():
                 self.complete = False
                 return
             yield from self._climb(number, batch)
+
+    def _compared_with(self) -> Iterator[Progress]:
+        """Decode what objectives compare with, one picture between two items."""
+        wanted = compared(subject for batch in self._batches for subject in batch)
+        for number, each in enumerate(wanted):
+            if number:
+                told = f"{number} of {len(wanted)} pictures are decoded"
+                yield Progress(step=0, total=self._ascent.steps, message=told)
+            picture = each.cropped(self._size, channels(self._model))
+            self._references[each] = picture.to(self._model.device)
 
     def frames(self, name: str = "feature") -> Frames:
         """All frames of a technique that does nothing else, its pictures under that name."""
@@ -145,7 +158,7 @@ class Optimization:
         self, number: int, batch: Sequence[Subject]
     ) -> Iterator[Progress | Picture | Finished]:
         image, generator = self._image(batch), torch.Generator().manual_seed(self._view.seed)
-        sight = Sight(self._model, batch, self._size, reduced=self._is_reduced(batch, image))
+        sight = self._sight(batch, reduced=self._is_reduced(batch, image))
         optimizer = self._ascent.optimizer_for(self._model, self._view.seed)
         key = f"{self._stage}.{number}.{len(batch)}"
         begin = self._view.control.states.get(key) or start(optimizer, image.start, generator)
@@ -160,6 +173,10 @@ class Optimization:
                 self.complete = self.complete and at.step >= self._ascent.steps
                 break
         yield from self._finished(sight, image, batch, at)
+
+    def _sight(self, batch: Sequence[Subject], *, reduced: bool) -> Sight:
+        seen = self._references
+        return Sight(self._model, batch, self._size, reduced=reduced, references=seen)
 
     def _evaluate(
         self, sight: Sight, image: Image, generator: torch.Generator, tensors: Tensors, *, step: int
@@ -250,7 +267,7 @@ class Optimization:
         if self._reduced is None:
             times = {}
             for reduced in (False, True):
-                sight = Sight(self._model, batch, self._size, reduced=reduced)
+                sight = self._sight(batch, reduced=reduced)
                 generator = torch.Generator().manual_seed(0)
                 step = partial(self._evaluate, sight, image, generator, step=redirection.STEPS + 1)
                 for _ in range(2):  # the first warms up

@@ -10,9 +10,10 @@ that objectives compare with go through the network in the same batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 import torch
@@ -24,7 +25,7 @@ from hooke_server.techniques.objectives.algebra import Objective, of
 from hooke_server.techniques.objectives.measures import LayerEnergy
 from hooke_server.techniques.objectives.scene import Scene, Values
 from hooke_server.techniques.plans import View
-from hooke_server.techniques.targets import Site
+from hooke_server.techniques.targets import Photograph, Site
 from hooke_server.techniques.visualization.redirection import redirect
 from hooke_server.techniques.visualization.transforms import resize
 
@@ -88,11 +89,27 @@ def placeholders(view: View, count: int) -> list[Subject]:
     ]
 
 
+def compared(subjects: Iterable[Subject]) -> list[Photograph]:
+    """The pictures that subjects are compared with, each once."""
+    return list(dict.fromkeys(each for s in subjects for each in s.objective.photographs))
+
+
 class Sight:
-    """From pictures [batch, channels (and opacity), height, width] in 0..1 to a value each."""
+    """From pictures [batch, channels (and opacity), height, width] in 0..1 to a value each.
+
+    Parameters
+    ----------
+    references : the pictures that the subjects are compared with, [channels, height, width].
+    """
 
     def __init__(
-        self, model: Model, subjects: Sequence[Subject], size: Size, *, reduced: bool = False
+        self,
+        model: Model,
+        subjects: Sequence[Subject],
+        size: Size,
+        *,
+        reduced: bool = False,
+        references: Mapping[Photograph, Tensor] = MappingProxyType({}),
     ) -> None:
         self.model = model
         self._subjects = subjects
@@ -101,11 +118,7 @@ class Sight:
         self.layers = tuple(
             dict.fromkeys(layer for s in subjects for layer in s.objective.layers(model))
         )
-        found = (each for s in subjects for each in s.objective.photographs)
-        self._references = {
-            each: each.cropped(size, channels(model)).to(model.device)
-            for each in dict.fromkeys(found)
-        }
+        self._references = {each: references[each] for each in compared(subjects)}
 
     @property
     def reference_count(self) -> int:

@@ -2,43 +2,48 @@
 
     R_i = sum_j  c_ij / (sum_i c_ij) R_j,   c_ij = x_i w_ij for the epsilon rule
 
-What goes back through the graph here is relevance, not gradient: a linear operation shares it out
-by contributions, an activation lets it pass, a sum shares it by its parts, a product gives it
-to the part that carries the signal. What moves numbers about (reshape, concatenate, maximum) goes
-back as ever. A bias and epsilon take up a share.
+What goes back through the graph here is relevance, not gradient: `relevance.rules` has the rules,
+`relevance.way` puts them into a graph, `relevance.flow` knows which way it goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from itertools import islice, product
+from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hooke_server.techniques.attribution.backwards import ACTIVATIONS, Backwards, Function, gated
+from hooke_server.models.layer import LayerKind
+from hooke_server.models.model import Model
+from hooke_server.techniques.attribution.baselines import is_picture
+from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.method import Effort, method
-from hooke_server.techniques.attribution.question import Answer, Answers, Question
+from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
+from hooke_server.techniques.attribution.relevance.flow import Flow
+from hooke_server.techniques.attribution.relevance.rules import (
+    Rule,
+    alpha_beta_rule,
+    box_rule,
+    epsilon_rule,
+    flat_rule,
+    gamma_rule,
+    squared_weights_rule,
+)
+from hooke_server.techniques.attribution.relevance.way import RelevanceWay, Rules
 from hooke_server.techniques.frames import Progress
 from hooke_server.techniques.parameters import Range
+from hooke_server.techniques.tables import Finding
+from hooke_server.techniques.targets import Site
 
-Weighted = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""A linear operation as a function of its input, weight and bias."""
+KEPT = 0.05
+"""Up to this share of the target's value may be lost or come in excess before it is said so."""
 
-Share = Callable[[Weighted, Tensor, Tensor, Tensor | None, Tensor], Tensor]
-"""A rule: from an operation, its input, weight, bias and relevance to its input's relevance."""
-
-CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv2d_same")
-DENSE = ("linear",)
-LINEAR = (
-    *("batch_norm", "avg_pool1d", "avg_pool2d", "avg_pool3d", "mean", "sum"),
-    *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
-)
-"""Operations that are linear in their input, and whose weights no rule treats apart."""
-
-TINY = 1e-12
-"""Keeps sums of contributions that are nothing from dividing by it."""
+MAX_FINDINGS = 16
+"""Answers of which it is told, so that a large batch is not all words."""
 
 
 class RelevanceComposite(StrEnum):
@@ -50,12 +55,41 @@ class RelevanceComposite(StrEnum):
     EPSILON_ALPHA2_BETA1 = "epsilon_alpha2_beta1"
 
 
+class RelevanceFirstLayer(StrEnum):
+    """The rule of the first layer; as `hooke.v1.RelevanceFirstLayer`."""
+
+    SAME = "same"
+    BOX = "box"
+    FLAT = "flat"
+    SQUARED_WEIGHTS = "squared_weights"
+
+
+def relevance_obstacle(model: Model, site: Site) -> str:
+    """Why what a place says cannot be shared out; empty where it can."""
+    graph = model.given_graph()
+    flow = Flow(graph.module.graph)
+    name = graph.places[site.layer].node
+    [node] = [each for each in graph.module.graph.nodes if each.name == name]
+    real = {
+        place.node
+        for layer, place in graph.places.items()
+        if model.layer(layer).output.dtype.is_floating_point
+    }
+    if op := flow.unknown(node, real):
+        return (
+            f"relevance would have to go through {op!r}, of which no rule speaks;"
+            " gradient_attention (of vision transformers) and integrated_gradients answer there"
+        )
+    return ""
+
+
 @method(
     title="Layer-wise relevance propagation",
     source="Bach, Binder, Montavon, Klauschen, Müller, Samek: On Pixel-Wise Explanations for "
     "Non-Linear Classifier Decisions by Layer-Wise Relevance Propagation, PLOS ONE 2015, "
     "https://doi.org/10.1371/journal.pone.0130140",
-    effort=lambda **_: Effort(rows=3),
+    effort=lambda **_: Effort(rows=5),
+    target=relevance_obstacle,
 )
 def relevance_propagation(
     question: Question,
@@ -64,191 +98,114 @@ def relevance_propagation(
     epsilon: Annotated[
         float, Range(0, 1), "Keeps small sums from dividing by nothing; takes relevance up."
     ] = 1e-6,
-    gamma: Annotated[float, Range(0, 100), "How much positive weights are favoured."] = 0.25,
+    gamma: Annotated[float, Range(0, 100), "How much what pulls along is favoured."] = 0.25,
+    first_layer: Annotated[
+        RelevanceFirstLayer, "The rule of the layer that looks at the picture."
+    ] = RelevanceFirstLayer.BOX,
 ) -> Answers:
     """The target's value, handed back layer by layer by each input's share in the sums.
 
-    Red has contributed, blue has held back. Where no bias takes a share, the sum is the target's
-    value.
+    Red has contributed, blue has held back. A finding tells how much of the target's value has
+    arrived.
     """
-    way = relevance_way(composite, epsilon, gamma)
     inquiry = question.inquiry
+    rules = relevance_rules(inquiry.model, composite, epsilon, gamma, first_layer)
     for index, place in enumerate(question.places):
+        begin, end = _nodes(inquiry, inquiry.target_layers), _nodes(inquiry, [place.id])
+        way = RelevanceWay(rules, begin, end)
         passed = inquiry.differentiate(place.id, place.value, inquiry.samples, rewrite=way)
         yield Progress(step=index + 1, total=len(question.places))
-        scores = inquiry.scores.T.to(place.value)
-        shape = (*scores.shape, *[1] * (place.value.ndim - 1))
-        yield Answer(place=place, values=passed.gradients[place.id] * scores.reshape(shape))
+        values = passed.gradients[place.id]
+        yield Answer(place=place, values=values)
+        yield from _findings(inquiry, place, values)
 
 
-def relevance_way(composite: RelevanceComposite, epsilon: float, gamma: float) -> Backwards:
-    """The rewrite for a choice of rules."""
-    dense = _epsilon(epsilon)
+def relevance_rules(
+    model: Model,
+    composite: RelevanceComposite,
+    epsilon: float,
+    gamma: float,
+    first_layer: RelevanceFirstLayer,
+) -> Rules:
+    """The rules of a composite."""
+    dense = epsilon_rule(epsilon)
     convolutional = {
         RelevanceComposite.EPSILON: dense,
-        RelevanceComposite.EPSILON_PLUS: _alpha_beta(1.0, 0.0),
-        RelevanceComposite.EPSILON_GAMMA: _gamma(gamma),
-        RelevanceComposite.EPSILON_ALPHA2_BETA1: _alpha_beta(2.0, 1.0),
+        RelevanceComposite.EPSILON_PLUS: alpha_beta_rule(1.0, 0.0),
+        RelevanceComposite.EPSILON_GAMMA: gamma_rule(gamma),
+        RelevanceComposite.EPSILON_ALPHA2_BETA1: alpha_beta_rule(2.0, 1.0),
     }[composite]
-    rules = (
-        dict.fromkeys(ACTIVATIONS, gated(lambda value, result, back: back))
-        | dict.fromkeys(CONVOLUTIONS, _weighted(convolutional))
-        | dict.fromkeys(DENSE, _weighted(dense))
-        | dict.fromkeys(LINEAR, _unweighted(epsilon))
-        | {"add": _added, "mul": _multiplied}
+    return Rules(
+        name=f"{composite} {epsilon} {gamma} {first_layer}",
+        convolutional=convolutional,
+        dense=dense,
+        first=_first(first_layer),
+        boxed=_boxed(model) if first_layer is RelevanceFirstLayer.BOX else {},
+        epsilon=epsilon,
+        biased=composite is RelevanceComposite.EPSILON,
     )
-    return Backwards(f"relevance {composite} {epsilon} {gamma}", rules)
 
 
-def _stable(total: Tensor, epsilon: float) -> Tensor:
-    return total + torch.where(total < 0, -1.0, 1.0) * max(epsilon, TINY)
+def _first(first_layer: RelevanceFirstLayer) -> Rule | None:
+    match first_layer:
+        case RelevanceFirstLayer.FLAT:
+            return flat_rule
+        case RelevanceFirstLayer.SQUARED_WEIGHTS:
+            return squared_weights_rule
+        case _:
+            return None
 
 
-def _share(operation: Callable[[Tensor], Tensor], value: Tensor, back: Tensor, e: float) -> Tensor:
-    """Relevance by each input's share in the sums that an operation makes."""
-    with torch.enable_grad():
-        given = value.detach().requires_grad_()
-        total = operation(given)
-        [found] = torch.autograd.grad(total, [given], back / _stable(total.detach(), e))
-    return found * value
+def _boxed(model: Model) -> dict[str, Rule]:
+    """The box of each input that is a picture, by the input's node."""
+    found = {}
+    for spec in model.inputs:
+        if is_picture(model.layer(spec.name)):
+            node = model.given_graph().places[spec.name].node
+            steps = model.preprocessing if spec.name == model.inputs[0].name else None
+            low, high = None, None
+            if steps is not None and steps.declared:
+                mean, std = torch.tensor(steps.mean), torch.tensor(steps.std)
+                low, high = -mean / std, (1 - mean) / std
+            found[node] = box_rule(low, high)
+    return found
 
 
-def _epsilon(epsilon: float) -> Share:
-    def rule(operation: Weighted, x: Tensor, w: Tensor, b: Tensor | None, back: Tensor) -> Tensor:
-        return _share(lambda value: operation(value, w, b), x, back, epsilon)
-
-    return rule
+def _nodes(inquiry: Inquiry, layers: Sequence[str]) -> frozenset[str]:
+    places = inquiry.model.given_graph().places
+    return frozenset(places[layer].node for layer in layers)
 
 
-def _gamma(gamma: float) -> Share:
-    """Weights w + gamma max(w, 0); for inputs of both signs, each sign with its own sums."""
-
-    def rule(operation: Weighted, x: Tensor, w: Tensor, b: Tensor | None, back: Tensor) -> Tensor:
-        more = w + gamma * w.clamp(min=0)
-        bias = None if b is None else b + gamma * b.clamp(min=0)
-        return _share(lambda value: operation(value, more, bias), x, back, TINY)
-
-    return rule
-
-
-def _alpha_beta(alpha: float, beta: float) -> Share:
-    """Positive and negative contributions apart: alpha of the ones less beta of the others."""
-
-    def rule(operation: Weighted, x: Tensor, w: Tensor, b: Tensor | None, back: Tensor) -> Tensor:
-        found = torch.zeros_like(x)
-        for factor, sign in ((alpha, 1.0), (-beta, -1.0)):
-            if factor:
-                found = found + factor * _one_sign(operation, x, w, b, back, sign)
-        return found
-
-    return rule
+def _findings(inquiry: Inquiry, place: Place, values: Tensor) -> Iterator[Finding]:
+    """How much of each target's value has arrived."""
+    inner = place.layer.kind is not LayerKind.INPUT
+    sums = values.flatten(2).double().sum(2).tolist()
+    each = product(range(len(inquiry.targets)), range(inquiry.batch))
+    for target, sample in islice(each, MAX_FINDINGS):
+        explained = inquiry.targets[target]
+        score, arrived = float(inquiry.scores[sample, target]), sums[target][sample]
+        kept = arrived / score if score else math.nan
+        name = explained.name(inquiry.model, sample)
+        yield Finding(
+            kind="conserved" if abs(kept - 1) <= KEPT else "unconserved",
+            text=f"Of {score:.3g} for {name}, {arrived:.3g} has arrived at {place.id}"
+            f"{_told(kept, inner)}.",
+            sites=(explained.site,) if explained.site else (),
+            sample=sample,
+            target=target,
+            layer=place.id,
+        )
 
 
-def _one_sign(
-    operation: Weighted, x: Tensor, w: Tensor, b: Tensor | None, back: Tensor, sign: float
-) -> Tensor:
-    """Relevance by the contributions of one sign alone: of x+ w+ and x- w-, or of the others."""
-    up, down = (w * sign).clamp(min=0) * sign, (w * -sign).clamp(min=0) * -sign
-    bias = None if b is None else (b * sign).clamp(min=0) * sign
-    with torch.enable_grad():
-        above = x.clamp(min=0).detach().requires_grad_()
-        below = x.clamp(max=0).detach().requires_grad_()
-        total = operation(above, up, bias) + operation(below, down, None)
-        shares = torch.autograd.grad(total, [above, below], back / _stable(total.detach(), TINY))
-    return (shares[0] * above + shares[1] * below).detach()
-
-
-def _weighted(share: Share) -> Callable[[Function], Function]:
-    """For operations with a weight: a module's own, or given as the second argument."""
-
-    def rule(computed: Function) -> Function:
-        def function(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-            operation, weight, bias = _parts(computed, args, kwargs)
-
-            def gate(value: Tensor, result: Tensor, back: Tensor) -> Tensor:
-                return share(operation, value, weight, bias, back)
-
-            return gated(gate)(lambda value: operation(value, weight, bias))(x)
-
-        return function
-
-    return rule
-
-
-def _parts(
-    computed: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Weighted, Tensor, Tensor | None]:
-    if isinstance(computed, nn.Module):
-        learned = dict(computed.named_parameters())
-
-        def module(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-            given = {"weight": w}
-            if "bias" in learned:
-                given["bias"] = torch.zeros_like(learned["bias"]) if b is None else b
-            result: Tensor = torch.func.functional_call(computed, given, (x,))
-            return result
-
-        return module, learned["weight"], learned.get("bias")
-    weight, *others = args or (kwargs["weight"],)
-    rest = {name: value for name, value in kwargs.items() if name not in {"weight", "bias"}}
-    bias = others[0] if others else kwargs.get("bias")
-
-    def function(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-        result: Tensor = computed(x, w, b, *others[1:], **rest)
-        return result
-
-    return function, weight, bias
-
-
-def _unweighted(epsilon: float) -> Callable[[Function], Function]:
-    def rule(computed: Function) -> Function:
-        def function(x: Tensor, *args: Any, **kwargs: Any) -> Any:
-            def operation(value: Tensor) -> Tensor:
-                result: Tensor = computed(value, *args, **kwargs)
-                return result
-
-            def gate(value: Tensor, result: Tensor, back: Tensor) -> Tensor:
-                return _share(operation, value, back, epsilon)
-
-            return gated(gate)(operation)(x)
-
-        return function
-
-    return rule
-
-
-def _added(computed: Function) -> Function:
-    def function(one: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
-        if not (isinstance(one, Tensor) and isinstance(other, Tensor)) or args or kwargs:
-            return computed(one, other, *args, **kwargs)
-        return _Sum.apply(one, other)
-
-    return function
-
-
-class _Sum(torch.autograd.Function):
-    """A sum of two, each of which gets its share."""
-
-    @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
-        total = one + other
-        ctx.save_for_backward(one, other, total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *back: Tensor) -> tuple[Tensor, Tensor]:
-        one, other, total = ctx.saved_tensors
-        each = back[0] / _stable(total, TINY)
-        return (each * one).sum_to_size(one.shape), (each * other).sum_to_size(other.shape)
-
-
-def _multiplied(computed: Function) -> Function:
-    """A gate decides how much passes; what passes has contributed it, so it gets all."""
-
-    def function(one: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
-        if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
-            return computed(one, other, *args, **kwargs)
-        signal, gate = (one, other) if one.numel() >= other.numel() else (other, one)
-        return gated(lambda value, result, back: back)(lambda value: value * gate.detach())(signal)
-
-    return function
+def _told(kept: float, inner: bool) -> str:
+    if not math.isfinite(kept):
+        return ""
+    if abs(kept - 1) <= KEPT:
+        return f", {kept:.0%}"
+    around = ", or goes around this layer" if inner else ""
+    if 0 <= kept < 1:
+        return f", {kept:.0%}; the rest was taken up by biases and by epsilon{around}"
+    return (
+        f", {kept:.3g} times as much: sums close to 0 have blown shares up, so trust where it lies"
+        f" more than its size{around}, and try another composite"
+    )

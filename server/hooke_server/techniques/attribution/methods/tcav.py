@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
+from hooke_server.errors import FailedPreconditionError, Reason, invalid
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.baselines import prepared
@@ -79,18 +79,14 @@ def _check(
         raise FailedPreconditionError(Reason.TECHNIQUE_NOT_APPLICABLE, message, field=field)
     names = [each.name for each in concepts]
     if not names or len(set(names)) < len(names) or not all(names):
-        raise _invalid("name at least one concept, each by a name of its own", f"{field}.concepts")
+        raise invalid("name at least one concept, each by a name of its own", f"{field}.concepts")
     for index, each in enumerate(concepts):
         if len(each.images) < LEAST:
             few = f"{each.name!r} has {len(each.images)} pictures; show at least {LEAST}"
-            raise _invalid(few, f"{field}.concepts[{index}].images")
+            raise invalid(few, f"{field}.concepts[{index}].images")
     if len(counter_examples) < 2 * LEAST:
         few = f"show at least {2 * LEAST} pictures of anything else, not {len(counter_examples)}"
-        raise _invalid(few, f"{field}.counter_examples")
-
-
-def _invalid(message: str, field: str) -> InvalidArgumentError:
-    return InvalidArgumentError(Reason.INVALID_FIELD, message, field=field)
+        raise invalid(few, f"{field}.counter_examples")
 
 
 def _effort(
@@ -153,12 +149,13 @@ def _seen(
     """What the places say to pictures."""
     inquiry, steps = question.inquiry, prepared(question.model)
     layers = [place.id for place in question.places]
-    parts = []
-    for begin in range(0, len(pictures), inquiry.rows):
-        some = pictures[begin : begin + inquiry.rows]
-        shown = torch.stack([steps.decode(each.data, each.field) for each in some])
-        parts.append(inquiry.said_to(layers, [shown.to(inquiry.inputs[0])]))
-        yield Progress(step=begin + len(some), total=len(pictures))
+    parts, shown = [], []
+    for number, each in enumerate(pictures, 1):
+        shown.append(steps.decode(each.data, each.field))
+        if len(shown) == inquiry.rows or number == len(pictures):
+            parts.append(inquiry.said_to(layers, [torch.stack(shown).to(inquiry.inputs[0])]))
+            shown = []
+        yield Progress(step=number, total=len(pictures))
     return {layer: torch.cat([part[layer] for part in parts]).float() for layer in layers}
 
 
