@@ -222,7 +222,7 @@ def test_it_is_told_how_much_has_arrived(small):
         assert each.kind == "unconserved"
         assert f"Of {float(score[sample]):.3g} for unit 2" in each.text
         assert f", {arrived:.3g} has arrived at input, " in each.text
-        assert each.at_layer == "input"
+        assert each.layer == "input"
 
 
 def test_findings_are_few(small):
