@@ -78,7 +78,7 @@ STOPS = [
         ready=there(".verdict"),
         dark=True,
         top=".attribution",
-        height=1250,
+        height=1580,
     ),
     Stop(
         name="lens",

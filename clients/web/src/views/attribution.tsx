@@ -154,6 +154,7 @@ function Shown(props: {
     return (
       <figure class="plate">
         <Picture picture={look} alt={`Unfinished: what speaks for ${label}`} />
+        <figcaption>So far; red speaks for it, blue against.</figcaption>
       </figure>
     );
   return <MapFigure seen={canvas} map={map} label={`The picture with what speaks for ${label}`} />;
