@@ -3,8 +3,8 @@
 import copy
 
 import torch
-from conftest import model_of
 from torch import nn
+from traced import model_of
 
 from hooke_server.models.edited import edited
 from hooke_server.techniques.comparison.activations import ActivationPlan, compare_activations
