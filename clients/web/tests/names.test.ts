@@ -20,7 +20,14 @@ test.each([
 });
 
 test("what is no place is none", () => {
-  for (const path of ["/", "/models", "/models/a/b", "/models/a/layers/b/units/x", "/models/%", "/models/a/layers/b/units/2147483648"])
+  for (const path of [
+    "/",
+    "/models",
+    "/models/a/b",
+    "/models/a/layers/b/units/x",
+    "/models/%",
+    "/models/a/layers/b/units/2147483648",
+  ])
     expect(placeOf(path)).toBeUndefined();
 });
 

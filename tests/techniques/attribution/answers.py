@@ -1,8 +1,13 @@
-"""Asking methods of attribution in tests, without a server."""
+"""Asking methods of attribution, and measures of an answer, in tests, without a server."""
 
+from hooke_server.techniques.attribution.case import Case
 from hooke_server.techniques.attribution.cost import attribution_cost
+from hooke_server.techniques.attribution.evidence import Evidence
 from hooke_server.techniques.attribution.explaining import explain
+from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.plans import NO_EVIDENCE, Asked, AskedMethod, bind
+from hooke_server.techniques.attribution.question import Answer, Question
+from hooke_server.techniques.attribution.targets import Target
 from hooke_server.techniques.frames import Array
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
@@ -29,6 +34,29 @@ def answer(model, inputs, name, targets=(), at=(), **given):
     found = frames(model, inputs, name, targets, at, **given)
     [array] = [each for each in found if isinstance(each, Array) and each.name == name]
     return array.value
+
+
+def judged(measure, model, inputs, values, *, number=0, seed=0, rows=16, **given):
+    """What a measure finds of values that a test made up, at the input, for one unit.
+
+    `again` is what is answered when the question is asked anew.
+    """
+    again, labels = given.pop("again", None), given.pop("labels", None)
+    place, target = model.inputs[0].name, Target(site=unit(model, number).site)
+    inquiry = Inquiry(model, [inputs], [target], [place], rows=rows, seed=seed)
+    question = Question.of(inquiry, [place])
+
+    def answered(inquiry):
+        yield from ()
+        return again
+
+    found = Answer(place=question.places[0], values=values, labels=labels)
+    measuring = measure(Case(question, found, Evidence(**given), (), answered))
+    while True:
+        try:
+            next(measuring)
+        except StopIteration as end:
+            return end.value
 
 
 def difference(one, other):

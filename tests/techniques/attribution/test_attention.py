@@ -250,8 +250,7 @@ def test_its_map_can_be_put_to_the_test(vit, pictures):
     evidence = Evidence(
         measures=(EvidenceMeasure.DELETION, EvidenceMeasure.MAX_SENSITIVITY), steps=4
     )
-    given = [unit(model, 3)]
-    found = frames(model, pictures[:1], "gradient_attention", given, evidence=evidence)
+    found = frames(model, pictures[:1], "gradient_attention", evidence=evidence)
     rows = [row for each in found if isinstance(each, Rows) for row in each.rows]
     measured = {row[4]: row[5] for row in rows if row[0] == "gradient_attention"}
     assert measured.keys() == {"deletion", "max_sensitivity"}

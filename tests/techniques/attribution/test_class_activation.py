@@ -89,8 +89,8 @@ def test_ablation_weighs_by_what_is_missing(residual, pictures):
 
 def test_scores_weigh_by_what_is_shown(residual, pictures):
     model, net = residual
-    found = answer(model, pictures, "score_cam", [unit(model, 3)], "layer4")
-    value, _ = seen(net, net.layer4, pictures, 3)
+    found = answer(model, pictures, "score_cam", [unit(model, 3)], "layer1")
+    value, _ = seen(net, net.layer1, pictures, 3)
     scores = []
     with torch.no_grad():
         for number in range(0, value.shape[1]):

@@ -20,13 +20,18 @@ def measured(model, inputs, method, measure, targets=None, **given):
     options = given.pop("evidence", {})
     evidence = Evidence(measures=(EvidenceMeasure(measure),), **options)
     found = frames(model, inputs, method, targets or [unit(model, 1)], evidence=evidence, **given)
-    rows = [
-        row
+    rows = evidence_rows(found)
+    return [row["value"] for row in rows], [row["good"] for row in rows], found
+
+
+def evidence_rows(found):
+    """By column."""
+    return [
+        dict(zip([column.name for column in each.table.columns], row, strict=True))
         for each in found
         if isinstance(each, Rows) and each.table.name == "evidence"
         for row in each.rows
     ]
-    return [row[5] for row in rows], [row[6] for row in rows], found
 
 
 @pytest.fixture
@@ -58,6 +63,22 @@ def test_exact_shares_predict_disturbances(linear, tiny):
     assert min(wrong) > 0.1
 
 
+def test_disturbances_share_passes_and_stay_the_same(chain, small):
+    model, _ = chain
+    alone, _, _ = measured(model, small, "saliency", "infidelity", rows=1)
+    together, _, found = measured(model, small, "saliency", "infidelity", rows=7)
+    assert together == pytest.approx(alone, rel=1e-4)
+    told = [each.step for each in found if isinstance(each, Progress) and each.total == 10]
+    assert told == [2, 4, 6, 8, 10]
+
+
+def test_sensitivity_says_what_was_tried(chain, small):
+    model, _ = chain
+    given = {"evidence": {"samples": 3}}
+    _, _, found = measured(model, small, "saliency", "max_sensitivity", **given)
+    assert "% at most in the 3 disturbances tried, of 2 %" in evidence_rows(found)[0]["verdict"]
+
+
 def test_sensitivity_of_a_linear_network(linear, tiny):
     """Its gradient is the same everywhere; value times gradient moves with the value."""
     model, net = linear
@@ -75,8 +96,9 @@ def test_curves_of_a_linear_network_are_cumulative_sums(linear, tiny):
     """Positions go in the order of their shares, and the target falls by just those."""
     model, net = linear
     options = {"evidence": {"steps": 16}}
-    areas, _, found = measured(model, tiny, "input_x_gradient", "deletion", **options)
     weight = net[1].weight[1].detach().reshape(3, 4, 4)
+    tiny = tiny * (weight * tiny).sum((1, 2, 3), keepdim=True).sign()  # so that the target rises
+    areas, _, found = measured(model, tiny, "input_x_gradient", "deletion", **options)
     shares = (weight * tiny).sum(1).flatten(1)
     for area, row in zip(areas, shares, strict=True):
         removed = torch.cat([torch.zeros(1), row.sort(descending=True).values.cumsum(0)])
@@ -134,10 +156,11 @@ def test_pointing_counts_what_lies_inside(linear, tiny):
     model, net = linear
     region = Region(left=0.5, right=1.0)
     options = {"evidence": {"region": region}}
-    values, _, _ = measured(model, tiny, "input_x_gradient", "pointing", **options)
+    values, _, found = measured(model, tiny, "input_x_gradient", "pointing", **options)
     maps = (net[1].weight[1].detach().reshape(3, 4, 4) * tiny).sum(1).clamp(min=0)
     expected = maps[:, :, 2:].sum((1, 2)) / maps.sum((1, 2))
     assert values == pytest.approx(expected.tolist(), rel=1e-4)
+    assert [row["chance"] for row in evidence_rows(found)] == [0.5, 0.5]
 
 
 def test_verdicts_are_said_in_words(chain, small):
@@ -207,9 +230,12 @@ def test_points_of_a_curve_share_passes_and_stay_the_same(chain, small, measure)
     targets, options = [unit(model, 1), unit(model, 4)], {"evidence": {"steps": 5}}
     alone, _, _ = measured(model, small, "saliency", measure, targets, rows=1, **options)
     together, _, found = measured(model, small, "saliency", measure, targets, rows=7, **options)
-    assert together == pytest.approx(alone, rel=1e-4, abs=1e-5)
-    told = [each.step for each in found if isinstance(each, Progress) and each.total == 12]
-    assert told == [2, 4, 6, 8, 10, 12]  # seven rows hold two points of three samples
+    assert None in alone  # where a target does not rise
+    assert [each for each in together if each is not None] == pytest.approx(
+        [each for each in alone if each is not None], rel=1e-4, abs=1e-5
+    )
+    told = [each.step for each in found if isinstance(each, Progress) and each.total == 72]
+    assert told == [*range(2, 73, 2)]  # seven rows hold two points of three samples
 
 
 def test_seeds_are_compared_by_mean_and_deviation(chain, small):
@@ -230,8 +256,8 @@ def test_seeds_are_compared_by_mean_and_deviation(chain, small):
     [
         (["completeness"], 1),
         (["infidelity"], 10),
-        (["deletion"], 1 + 2 * 21),
-        (["deletion", "insertion", "infidelity"], 1 + 4 * 21 + 10),
+        (["deletion"], 1 + 6 * 2 * 21),  # its own order, and five random ones
+        (["deletion", "insertion", "infidelity"], 1 + 6 * 4 * 21 + 10),
         (["max_sensitivity"], 10 * (1 + 3)),  # all that the method asks, ten times
     ],
 )

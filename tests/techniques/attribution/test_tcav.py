@@ -1,6 +1,7 @@
 """Concept directions, on a network that is known to use a colour and nothing else."""
 
 import io
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ from traced import model_of
 
 from hooke_server.errors import InvalidArgumentError
 from hooke_server.models.preprocessing import Preprocessing
+from hooke_server.techniques.attribution.directions import p_value
 from hooke_server.techniques.frames import Array
 from hooke_server.techniques.parameters import REQUIRED
 from hooke_server.techniques.tables import Finding, Rows
@@ -131,6 +133,23 @@ def test_scores_are_those_of_the_directions(colours):
     assert abs(float((along > 0).float().mean()) - score) <= 0.5
 
 
+@pytest.mark.parametrize(("runs", "overlap"), [(4, 0.0), (20, 1.0), (1000, 0.0)])
+def test_what_does_not_vary_was_not_tested(runs, overlap):
+    """No p-value is below what a permutation of the runs, or of those that share none, can tell."""
+    none, all_of = np.zeros(runs), np.ones(runs)
+    assert p_value(all_of, all_of, overlap) == 1
+    p = p_value(all_of, none, overlap)
+    assert p > 0
+    alone = 1 if overlap else min(runs, 500)  # of more the bound is below all numbers
+    assert p >= 2 / math.comb(alone + min(runs, 500), alone) * (runs <= 500)
+
+
+def test_hardly_varying_scores_are_no_proof():
+    scores = np.array([1.0, 1.0, 1.0, 1.0])
+    by_chance = np.array([0.0, 0.0, 0.0, 1e-9])
+    assert p_value(scores, by_chance, 1.0) == pytest.approx(2 / math.comb(8, 4))
+
+
 def test_seeds(colours):
     once, again, other = (asked(colours, seed=seed) for seed in (1, 1, 2))
     assert table(once) == table(again)
@@ -151,6 +170,7 @@ def test_at_once_as_one_after_another(colours):
         ({"concepts": [{"name": "", "images": pictures(4, 1)}]}, "name of its own"),
         ({"concepts": [{"name": "few", "images": pictures(3, 1)}]}, "has 3 pictures"),
         ({"counter_examples": pictures(7, 1)}, "at least 8 pictures"),
+        ({"runs": 3}, "4"),
         ({"concepts": [{"name": 5, "images": pictures(4, 1)}]}, "must be a text"),
     ],
 )

@@ -147,4 +147,9 @@ def test_completeness_says_nothing_where_nothing_changes(reader):
     evidence = Evidence(measures=(EvidenceMeasure.COMPLETENESS,))
     found = frames(model, IDS, "integrated_gradients", [unit(model, 2)], "embedding",
                    evidence=evidence)  # fmt: skip
-    assert not [each for each in found if isinstance(each, Rows) and each.table.name == "evidence"]
+    tables = [each for each in found if isinstance(each, Rows) and each.table.name == "evidence"]
+    rows = [row for each in tables for row in each.rows]
+    assert len(rows) == len(IDS)
+    for *_, value, chance, good, verdict in rows:
+        assert (value, chance, good) == (None, None, None)
+        assert verdict.startswith("the target is the same for the baseline and the sample")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,21 +17,54 @@ from hooke_server.techniques.frames import Progress
 
 
 @dataclass(frozen=True)
+class Level:
+    """One value of a measure, and whether it speaks for the attribution.
+
+    Attributes
+    ----------
+    chance : what the value would be by chance, where that is known.
+    """
+
+    value: float
+    good: bool
+    chance: float | None
+
+
+@dataclass(frozen=True)
 class Measured:
     """What a measure found.
 
     Attributes
     ----------
     values : [targets, samples]; NaN where there is nothing to say.
-    verdict : from a value to plain words.
-    good : whether a value speaks for the attribution.
+    good : whether each speaks for the attribution, [targets, samples].
+    verdict : what one says, in plain words.
+    missing : why there is nothing to say where there is not, in plain words.
+    chance : what the values would be by chance, [targets, samples], where that is known.
     curves : [targets, samples, points], where there are such.
+    chance_curves : the same by chance.
     """
 
     values: Tensor
-    verdict: Callable[[float], str]
-    good: Callable[[float], bool]
+    good: Tensor
+    verdict: Callable[[Level], str]
+    missing: str = ""
+    chance: Tensor | None = None
     curves: Tensor | None = None
+    chance_curves: Tensor | None = None
+
+    def level(self, target: int, sample: int) -> Level | None:
+        """That of one answer; None where there is nothing to say."""
+        value = float(self.values[target, sample])
+        if math.isnan(value):
+            return None
+        chance = None if self.chance is None else float(self.chance[target, sample])
+        return Level(value, bool(self.good[target, sample]), chance)
+
+    def says(self, target: int, sample: int) -> str:
+        """In plain words; empty where there is nothing to say for no reason."""
+        level = self.level(target, sample)
+        return self.missing if level is None else self.verdict(level)
 
 
 Measuring = Generator[Progress, None, Measured | None]

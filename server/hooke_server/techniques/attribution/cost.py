@@ -30,8 +30,8 @@ from hooke_server.techniques.targets import decoding_bytes
 SCORE_BYTES = 32
 """For a number that a target says, where methods keep them all: it, and what is made of it."""
 
-EVIDENCE_COPIES = 8
-"""Of an answer, held at once while it is measured: its shares, its ranks, what they come from."""
+EVIDENCE_COPIES = 16
+"""Of an answer, held at once while it is measured: its shares, its ranks and those at random."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ in the space that they span, and a layer of a million numbers costs no more than
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,21 +81,28 @@ def accuracy(
 def p_value(scores: np.ndarray, by_chance: np.ndarray, overlap: float) -> float:
     """Welch's t-test for scores of runs that share pictures; of none that vary there is no test.
 
+    It is never below what a permutation test could tell from so many runs.
+
     Runs that draw `h` of the same `n` pictures agree by `h / n` for no other reason, so the mean
     of their scores varies not by s^2 / runs but by s^2 (1 / runs + overlap), overlap = h / (n - h),
     however many there are (the variance of a mean of a finite population, as in the corrected
     resampled t-test of Nadeau, Bengio, Machine Learning 2003). Random directions need no such
     term: both of their kinds are drawn alike, so their mean does not depend on the pictures.
     """
-    if np.ptp(scores) == np.ptp(by_chance) == 0:
-        return float(scores[0] == by_chance[0])
     runs = len(scores)
+    if np.ptp(scores) == np.ptp(by_chance) == 0:
+        alone = max(1, round(1 / (1 / runs + overlap)))  # runs that shared none and tell as much
+        return 1.0 if scores[0] == by_chance[0] else least(alone, runs)
     inflated = scores.std(ddof=1) * (1 + runs * overlap) ** 0.5
     # From moments, because scores that are all 1 are no loss of precision.
-    return float(
-        stats.ttest_ind_from_stats(
-            *(scores.mean(), inflated, runs),
-            *(by_chance.mean(), by_chance.std(ddof=1), runs),
-            equal_var=False,
-        ).pvalue
-    )
+    p = stats.ttest_ind_from_stats(
+        *(scores.mean(), inflated, runs),
+        *(by_chance.mean(), by_chance.std(ddof=1), runs),
+        equal_var=False,
+    ).pvalue
+    return max(float(p), least(runs, runs))
+
+
+def least(runs: int, others: int) -> float:
+    """The smallest p-value of a permutation test of so many runs of two kinds, two-sided."""
+    return max(2 / math.comb(runs + others, runs), sys.float_info.min)

@@ -9,6 +9,9 @@ from typing import Annotated
 from hooke_server.techniques.attribution.baselines import Baselines
 from hooke_server.techniques.parameters import Range
 
+RANDOM_ORDERS = 5
+"""With which deletion and insertion compare the answer's."""
+
 
 class EvidenceMeasure(StrEnum):
     """What is measured; as `hooke.v1.EvidenceMeasure`."""
@@ -56,7 +59,7 @@ class Evidence:
 
     def rows(self, targets: int) -> int:
         """Versions of each sample that go through the network for one answer of a method."""
-        curve = (self.steps + 1) * targets
+        curve = (1 + RANDOM_ORDERS) * (self.steps + 1) * targets
         asked = {
             EvidenceMeasure.INFIDELITY: self.samples,
             EvidenceMeasure.DELETION: curve,

@@ -8,11 +8,12 @@ two of its steps it tells its progress, so that it can be stopped there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from scipy import stats
 from torch import Tensor
 
 from hooke_server.techniques.attribution.case import Case, Measured, Measuring
@@ -20,6 +21,7 @@ from hooke_server.techniques.attribution.drawing import as_maps
 from hooke_server.techniques.attribution.evidence import EvidenceMeasure
 from hooke_server.techniques.attribution.question import Place
 from hooke_server.techniques.attribution.randomizing import randomized
+from hooke_server.techniques.attribution.ranking import deletion, insertion
 from hooke_server.techniques.frames import Progress
 
 SMALL = 1e-12
@@ -38,17 +40,16 @@ def completeness(case: Case) -> Measuring:
     change = after - before
     # Where nothing changes, rounding alone would be a miss of any size.
     still = change.abs() <= RESOLUTION * after.abs().clamp(min=SMALL)
-    if still.all():
-        return None
     total = case.answer.shares.flatten(2).sum(2).to(change)
     error = ((total - change).abs() / change.abs()).masked_fill(still, math.nan)
     return Measured(
         values=error,
-        verdict=lambda value: (
-            f"its sum misses the change of the target by {value:.1%}"
-            + (", so it accounts for it" if value < 0.05 else "; it is no division of the target")
+        good=error < 0.05,
+        verdict=lambda level: (
+            f"its sum misses the change of the target by {level.value:.1%}"
+            + (", so it accounts for it" if level.good else "; it is no division of the target")
         ),
-        good=lambda value: value < 0.05,
+        missing="the target is the same for the baseline and the sample: nothing can be shared out",
     )
 
 
@@ -56,27 +57,33 @@ def infidelity(case: Case) -> Measuring:
     """How badly its shares predict what disturbances do (after Yeh et al., NeurIPS 2019).
 
     u moves random patches a fifth of the way to the baseline, and the shares A say that the target
-    falls by u.A: E[(b u.A - fall)^2] / E[fall^2] with the scale b that fits best. 0 is a perfect
-    prediction, 1 as good as none.
+    falls by u.A: E[(b u.A - fall)^2] / E[fall^2] with the scale b >= 0 that fits best. 0 is a
+    perfect prediction, 1 as good as none.
     """
     inquiry, place, generator = case.inquiry, case.place, case.question.generator()
+    total, each = case.evidence.samples, max(1, case.inquiry.rows // case.inquiry.batch)
     predicted, happened = [], []
-    for done in range(case.evidence.samples):
-        yield Progress(step=done + 1, total=case.evidence.samples)
-        moved = 0.2 * _patches(place, generator)
-        value = torch.lerp(place.value, case.start, moved.expand_as(place.value))
-        after = inquiry.measure(place.id, value, inquiry.samples)
-        happened.append((inquiry.scores - after).T)
-        predicted.append((case.shares * moved).flatten(2).sum(2).to(after))
-    said, was = torch.stack(predicted), torch.stack(happened)
-    scale = (said * was).sum(0) / said.square().sum(0).clamp(min=SMALL)
-    error = (scale * said - was).square().sum(0) / was.square().sum(0).clamp(min=SMALL)
+    for begin in range(0, total, each):
+        count = min(each, total - begin)
+        yield Progress(step=begin + count, total=total)
+        moved = torch.stack([0.2 * _patches(place, generator) for _ in range(count)])
+        value = torch.lerp(place.value, case.start, moved.expand(count, *place.value.shape))
+        after = inquiry.measure(place.id, value.flatten(0, 1), inquiry.samples.repeat(count))
+        happened.append(inquiry.scores - after.reshape(count, inquiry.batch, -1))
+        predicted += [(case.shares * each).flatten(2).sum(2).to(after) for each in moved]
+    said, was = torch.stack(predicted), torch.cat(happened).transpose(1, 2)
+    still = was.abs().amax(0) <= RESOLUTION * inquiry.scores.T.abs().clamp(min=SMALL)
+    # Shares that say the contrary of what happens predict nothing, however they are scaled.
+    scale = ((said * was).sum(0) / said.square().sum(0).clamp(min=SMALL)).clamp(min=0)
+    error = (scale * said - was).square().sum(0) / was.square().sum(0)
+    error = error.masked_fill(still, math.nan)
     return Measured(
         values=error,
-        verdict=lambda value: (
-            f"its shares leave {value:.0%} of what small disturbances do unexplained"
+        good=error < 0.5,
+        verdict=lambda level: (
+            f"its shares leave {level.value:.0%} of what small disturbances do unexplained"
         ),
-        good=lambda value: value < 0.5,
+        missing="small disturbances do nothing that could be predicted",
     )
 
 
@@ -96,8 +103,9 @@ def _patches(place: Place, generator: torch.Generator) -> Tensor:
 def max_sensitivity(case: Case) -> Measuring:
     """The largest relative change of the answer for inputs within 0.02 of the range (Yeh 2019)."""
     inquiry, generator = case.inquiry, case.question.generator()
-    size = case.answer.values.flatten(2).norm(dim=2).clamp(min=SMALL)
-    largest = torch.zeros_like(size)
+    size = case.answer.values.flatten(2).norm(dim=2)
+    size = size.masked_fill(size < SMALL, math.nan)
+    largest = 0 * size
     for _ in range(case.evidence.samples):
         other = [
             each + _within(each, generator) if each.is_floating_point() else each
@@ -108,11 +116,13 @@ def max_sensitivity(case: Case) -> Measuring:
         largest = torch.maximum(largest, change)
     return Measured(
         values=largest,
-        verdict=lambda value: (
-            f"it changes by {value:.0%} at most when the input changes by 2 %"
-            + (": steady" if value < 0.5 else ": unsteady, do not read its details")
+        good=largest < 0.5,
+        verdict=lambda level: (
+            f"it changes by {level.value:.0%} at most in the {case.evidence.samples} disturbances"
+            " tried, of 2 % of the input's range"
+            + (": steady" if level.good else ": unsteady, do not read its details")
         ),
-        good=lambda value: value < 0.5,
+        missing="it is zero everywhere",
     )
 
 
@@ -121,65 +131,6 @@ def _within(value: Tensor, generator: torch.Generator) -> Tensor:
     extent = (flat.amax(1) - flat.amin(1)).reshape(-1, *[1] * (value.ndim - 1))
     drawn = torch.rand(value.shape, generator=generator, dtype=value.dtype).to(value.device)
     return (drawn * 2 - 1) * extent * 0.02
-
-
-def deletion(case: Case) -> Measuring:
-    """The area under the target as the most important positions go first (Petsiuk et al. 2018)."""
-    curves = yield from _curves(case, case.place.value, case.start)
-    return Measured(
-        values=curves.mean(2),
-        verdict=lambda value: (
-            f"taking away what it ranks first leaves {value:.0%} of the target on average"
-            + (": it ranks what matters" if value < 0.4 else "")
-        ),
-        good=lambda value: value < 0.4,
-        curves=curves,
-    )
-
-
-def insertion(case: Case) -> Measuring:
-    """The area under the target as the most important positions come first (Petsiuk 2018)."""
-    curves = yield from _curves(case, case.start, case.place.value)
-    return Measured(
-        values=curves.mean(2),
-        verdict=lambda value: (
-            f"showing what it ranks first brings {value:.0%} of the target on average"
-            + (": it ranks what matters" if value > 0.6 else "")
-        ),
-        good=lambda value: value > 0.6,
-        curves=curves,
-    )
-
-
-def _curves(case: Case, first: Tensor, second: Tensor) -> Generator[Progress, None, Tensor]:
-    """[targets, samples, points]: the target from `first` to `second`, in shares of its change.
-
-    At each point as many positions as its share have been replaced, the highest ranked first.
-    """
-    inquiry, steps, ranks = case.inquiry, case.evidence.steps, _ranks(case)
-    before, after = case.ends
-    span = torch.where((after - before).abs() < SMALL, 1.0, after - before)
-    points = [(target, step) for target in range(len(ranks)) for step in range(steps + 1)]
-    each, found = max(1, inquiry.rows // inquiry.batch), []
-    for begin in range(0, len(points), each):
-        some = points[begin : begin + each]
-        yield Progress(step=begin + len(some), total=len(points))
-        rows = [torch.where(ranks[target] < step / steps, second, first) for target, step in some]
-        said = inquiry.measure(case.place.id, torch.cat(rows), inquiry.samples.repeat(len(some)))
-        of_point = said.reshape(len(some), inquiry.batch, -1)
-        for (target, _), scores in zip(some, of_point, strict=True):
-            found.append((scores[:, target] - before[target]) / span[target])
-    return torch.stack(found).reshape(len(ranks), steps + 1, -1).transpose(1, 2)
-
-
-def _ranks(case: Case) -> Tensor:
-    """[targets, samples, ...]: each position's rank in 0..1, 0 for the most important."""
-    place = case.place
-    unit = place.layer.unit_axis % place.value.ndim + 1
-    values = case.spread.sum(unit, keepdim=True) if place.layer.position_axes else case.spread
-    flat = values.flatten(2)
-    order = flat.argsort(dim=2, descending=True, stable=True).argsort(dim=2)
-    return (order / flat.shape[2]).reshape(values.shape)
 
 
 def pointing(case: Case) -> Measuring:
@@ -196,15 +147,18 @@ def pointing(case: Case) -> Measuring:
         (columns >= region.left) & (columns < region.right)
     )
     positive = F.relu(maps).cpu()
-    share = (positive * inside).sum((2, 3)) / positive.sum((2, 3)).clamp(min=SMALL)
+    whole = positive.sum((2, 3))
+    share = (positive * inside).sum((2, 3)) / whole.masked_fill(whole < SMALL, math.nan)
     even = float(inside.float().mean())
     return Measured(
         values=share,
-        verdict=lambda value: (
-            f"{value:.0%} of what speaks for it lies in the region,"
-            f" which is {even:.0%} of the picture"
+        good=share > even,
+        verdict=lambda level: (
+            f"{level.value:.0%} of what speaks for it lies in the region,"
+            f" which is {level.chance:.0%} of the picture"
         ),
-        good=lambda value: value > even,
+        missing="nothing speaks for it",
+        chance=torch.full_like(share, even),
     )
 
 
@@ -219,20 +173,21 @@ def parameter_randomization(case: Case) -> Measuring:
     correlation = _rank_correlation(case.answer.values.flatten(2).abs(), found.flatten(2).abs())
     return Measured(
         values=correlation,
-        verdict=lambda value: (
-            f"with shuffled weights the answer correlates by {value:.2f}"
-            + (": it needs this network" if abs(value) < 0.5 else ": it hardly needs this network")
+        good=correlation.abs() < 0.5,
+        verdict=lambda level: (
+            f"with shuffled weights the answer correlates by {level.value:.2f}"
+            + (": it needs this network" if level.good else ": it hardly needs this network")
         ),
-        good=lambda value: abs(value) < 0.5,
+        missing="with shuffled weights or without, it is the same everywhere: nothing correlates",
     )
 
 
 def _rank_correlation(one: Tensor, other: Tensor) -> Tensor:
-    """Spearman's, along the last axis."""
-    ranks = [each.argsort(2).argsort(2).double() for each in (one, other)]
-    first, second = (each - each.mean(2, keepdim=True) for each in ranks)
-    below = first.norm(dim=2) * second.norm(dim=2)
-    correlation: Tensor = (first * second).sum(2) / below.clamp(min=SMALL)
+    """Spearman's, along the last axis; NaN where one of them is the same everywhere."""
+    ranks = [torch.from_numpy(stats.rankdata(each.cpu().numpy(), axis=-1)) for each in (one, other)]
+    first, second = (each - each.mean(-1, keepdim=True) for each in ranks)
+    below = first.norm(dim=-1) * second.norm(dim=-1)
+    correlation: Tensor = (first * second).sum(-1) / below.masked_fill(below == 0, math.nan)
     return correlation
 
 
@@ -251,13 +206,13 @@ def seed_interval(case: Case) -> Measuring:
     share = deviation / mean.flatten(2).norm(dim=2).clamp(min=SMALL)
     return Measured(
         values=share,
-        verdict=lambda value: (
+        good=share < 0.3,
+        verdict=lambda level: (
             "it is the same with every seed"
-            if value < SMALL
-            else f"another seed changes it by {value:.0%}"
-            + ("" if value < 0.3 else "; take more samples before you read its details")
+            if level.value < SMALL
+            else f"another seed changes it by {level.value:.0%}"
+            + ("" if level.good else "; take more samples before you read its details")
         ),
-        good=lambda value: value < 0.3,
     )
 
 

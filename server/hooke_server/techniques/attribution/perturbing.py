@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hooke_server.techniques.attribution.baselines import Baseline
 from hooke_server.techniques.attribution.features import Division, division
-from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question, sizes_of
+from hooke_server.techniques.attribution.question import Answer, Answers, Place, Question
 from hooke_server.techniques.frames import Progress
 
 PREVIEWS = 8
@@ -71,7 +71,7 @@ class Mixture:
         self,
         values: Tensor,
         errors: Tensor | None = None,
-        sizes: Tensor | None = None,
+        labels: Tensor | None = None,
         *,
         final: bool = True,
     ) -> Answer:
@@ -79,13 +79,13 @@ class Mixture:
 
         Parameters
         ----------
-        sizes : as the answer's, [samples or 1, ...].
+        labels : as the answer's.
         """
         return Answer(
             place=self.place,
             values=self._by_target(values),
             deviation=None if errors is None else self._by_target(errors),
-            sizes=sizes,
+            labels=labels,
             final=final,
         )
 
@@ -159,15 +159,9 @@ class Coalitions:
         estimated = self.design.estimate(scores)
         errors = None if estimated.errors is None else self._spread(estimated.errors)
         values = self._spread(estimated.values)
-        return self._mixture.answer(values, errors, self._sizes(values), final=final)
-
-    def _sizes(self, values: Tensor) -> Tensor:
-        """How many of the values each feature holds, [samples or 1, ...]."""
-        sizes = sizes_of(self._labels)
-        spread = values[0].numel() // self._labels[0].numel()  # along axes that labels lack
-        if values.ndim < sizes.ndim:
-            sizes = sizes.squeeze(self._mixture.unit_axis)
-        return sizes * spread
+        alike = values.ndim < self._labels.ndim
+        labels = self._labels.squeeze(self._mixture.unit_axis) if alike else self._labels
+        return self._mixture.answer(values, errors, labels, final=final)
 
     def _spread(self, values: Tensor) -> Tensor:
         """[features, columns] as [columns, *the place's other axes], without units if alike."""

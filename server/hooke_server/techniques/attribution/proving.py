@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 
+import torch
 from torch import Tensor
 
-from hooke_server.techniques.attribution.case import Case, Measured
+from hooke_server.techniques.attribution.case import Case, Level, Measured
 from hooke_server.techniques.attribution.evidence import Evidence, EvidenceMeasure
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.measures import MEASURES
 from hooke_server.techniques.attribution.plans import MethodPlan
 from hooke_server.techniques.attribution.question import Answer, Question
-from hooke_server.techniques.charts import Chart, linear
+from hooke_server.techniques.charts import CURVE, GREY, Chart, linear
 from hooke_server.techniques.frames import Frame, Picture, Progress
 from hooke_server.techniques.tables import Column, ColumnType, Finding, Row, Rows, Table
 
@@ -27,7 +28,8 @@ EVIDENCE = Table(
         Column("target", ColumnType.INTEGER, "Which target, counted from 0."),
         Column("sample", ColumnType.INTEGER, "Which sample, counted from 0."),
         Column("measure", ColumnType.TEXT, "What was measured."),
-        Column("value", ColumnType.NUMBER, "The measure's value."),
+        Column("value", ColumnType.NUMBER, "The measure's value; empty where there is none."),
+        Column("chance", ColumnType.NUMBER, "What it would be by chance, where that is known."),
         Column("good", ColumnType.BOOLEAN, "Whether that speaks for the answer."),
         Column("verdict", ColumnType.TEXT, "What it says, in plain words."),
     ),
@@ -57,36 +59,45 @@ class Proof:
         """Rows and curves of each measure as it is taken, then the verdicts."""
         baselines = dict(self.chosen.parameters).get("baselines", ())
         case = Case(self.question, self.answer, self.evidence, baselines, self.again)
-        taken: dict[EvidenceMeasure, Measured] = {}
+        taken: list[Measured] = []
         for measure in self.evidence.measures:
             found = yield from MEASURES[measure](case)
             if found is None:
                 continue
-            taken[measure] = found
+            taken.append(found)
             yield Rows(EVIDENCE, self._rows(measure, found))
-            if found.curves is not None:
-                yield from self._charts(measure, found.curves)
+            if found.curves is not None and found.chance_curves is not None:
+                yield from self._charts(measure, found.curves, found.chance_curves)
         if taken:
             yield from self._findings(taken)
 
     def _rows(self, measure: EvidenceMeasure, found: Measured) -> list[Row]:
-        place = self.answer.place.id
-        return [
-            (self.chosen.name, place, target, sample, str(measure), value, found.good(value),
-             found.verdict(value))
-            for target, values in enumerate(found.values.double().tolist())
-            for sample, value in enumerate(values)
-            if not math.isnan(value)
-        ]  # fmt: skip
+        rows: list[Row] = []
+        for target, sample in _answers(found.values):
+            said, level = found.says(target, sample), found.level(target, sample)
+            if said:
+                cells = (level.value, level.chance, level.good) if level else (None,) * 3
+                about = (self.chosen.name, self.answer.place.id, target, sample, str(measure))
+                rows.append((*about, *cells, said))
+        return rows
 
-    def _charts(self, measure: EvidenceMeasure, curves: Tensor) -> Iterator[Picture]:
+    def _charts(
+        self, measure: EvidenceMeasure, curves: Tensor, by_chance: Tensor
+    ) -> Iterator[Picture]:
         points = curves.shape[2]
         names = [f"{point / (points - 1):.0%}" for point in range(points)]
-        for target, sample, curve in self._some(curves):
-            low, high = min(0.0, float(curve.min())), max(1.0, float(curve.max()))
+        for target, sample in self._shown(curves):
+            curve, chance = curves[target, sample], by_chance[target, sample]
+            if curve.isnan().any():
+                continue
+            both = torch.stack([curve, chance])
             title = f"{measure}: share of {self._target(target, sample)} by share of positions"
-            chart = Chart(title, names, linear(low, high))
+            chart = Chart(
+                title, names, linear(min(0.0, float(both.min())), max(1.0, float(both.max())))
+            )
+            chart.curve(chance.tolist(), GREY)
             chart.curve(curve.tolist())
+            chart.legend(("this order", CURVE), ("random orders", GREY))
             yield Picture(
                 name=str(measure),
                 pixels=chart.pixels(),
@@ -94,23 +105,21 @@ class Proof:
                 sample=sample,
                 target=target,
                 layer=self.answer.place.id,
-                caption=f"{self.chosen.method.title}, {measure}: area {float(curve.mean()):.2f}",
+                caption=f"{self.chosen.method.title}, {measure}: area {float(curve.mean()):.2f},"
+                f" of random orders {float(chance.mean()):.2f}",
             )
 
-    def _findings(self, taken: dict[EvidenceMeasure, Measured]) -> Iterator[Finding]:
-        first = next(iter(taken.values())).values
-        for target, sample, _ in self._some(first):
-            told = {each: float(m.values[target, sample]) for each, m in taken.items()}
-            values = {each: value for each, value in told.items() if not math.isnan(value)}
-            if not values:
+    def _findings(self, taken: Sequence[Measured]) -> Iterator[Finding]:
+        for target, sample in self._shown(taken[0].values):
+            levels = [level for each in taken if (level := each.level(target, sample))]
+            said = [text for each in taken if (text := each.says(target, sample))]
+            if not said:
                 continue
-            good = all(taken[each].good(value) for each, value in values.items())
-            said = "; ".join(taken[each].verdict(value) for each, value in values.items())
             site = self.question.inquiry.targets[target].site
             yield Finding(
-                kind="trustworthy" if good else "doubtful",
+                kind=_kind(levels),
                 text=f"{self.chosen.method.title} at {self.answer.place.id} for"
-                f" {self._target(target, sample)}: {said}.",
+                f" {self._target(target, sample)}: {'; '.join(said)}.",
                 sites=(site,) if site else (),
                 item=self.item,
                 sample=sample,
@@ -122,10 +131,16 @@ class Proof:
         return self.question.inquiry.targets[target].name(self.question.model, sample)
 
     @staticmethod
-    def _some(values: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-        for count, (target, sample) in enumerate(
-            (t, s) for t in range(values.shape[0]) for s in range(values.shape[1])
-        ):
-            if count == MAX_FINDINGS:
-                return
-            yield target, sample, values[target, sample]
+    def _shown(values: Tensor) -> Iterator[tuple[int, int]]:
+        return islice(_answers(values), MAX_FINDINGS)
+
+
+def _answers(values: Tensor) -> Iterator[tuple[int, int]]:
+    """Each target and sample."""
+    return product(range(values.shape[0]), range(values.shape[1]))
+
+
+def _kind(levels: Sequence[Level]) -> str:
+    if not levels:
+        return "unmeasured"
+    return "trustworthy" if all(each.good for each in levels) else "doubtful"

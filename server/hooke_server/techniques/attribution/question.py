@@ -59,21 +59,24 @@ class Answer:
     values : [targets, samples, *the place's other axes], or without the unit axis where
         units are not told apart; a coarser map where it is of patches.
     deviation : their standard errors, where they were drawn.
-    sizes : of how many numbers each value is the value as a whole, since they come and go
-        together; broadcast to the values. None: each stands for itself.
+    labels : which numbers of a sample come and go together, so that each is the value of them as
+        a whole, [samples or 1, ...]; broadcast to the values. None: each stands for itself.
     final : whether this is more than a look at unfinished work.
     """
 
     place: Place
     values: Tensor
     deviation: Tensor | None = None
-    sizes: Tensor | None = None
+    labels: Tensor | None = None
     final: bool = True
 
     @property
     def shares(self) -> Tensor:
         """The values, where numbers with one value in common share it: their sum counts it once."""
-        return self.values if self.sizes is None else self.values / self.sizes.to(self.values)
+        if self.labels is None:
+            return self.values
+        along = self.values[0, 0].numel() // self.labels[0].numel()  # axes that labels lack
+        return self.values / (_sizes_of(self.labels) * along).to(self.values)
 
     @property
     def collapsed(self) -> bool:
@@ -89,10 +92,10 @@ class Answer:
         patches = torch.arange(math.prod(coarse), dtype=torch.float64).reshape(1, 1, *coarse)
         labels = F.interpolate(patches, extents, mode="nearest")[0].long()
         values = F.interpolate(self.values, extents, mode="nearest")
-        return replace(self, values=values, sizes=sizes_of(labels))
+        return replace(self, values=values, labels=labels)
 
 
-def sizes_of(labels: Tensor) -> Tensor:
+def _sizes_of(labels: Tensor) -> Tensor:
     """How many numbers of a sample have the label that each has, [samples, ...]."""
     return torch.stack([each.flatten().bincount()[each] for each in labels])
 

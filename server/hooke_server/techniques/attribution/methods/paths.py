@@ -4,12 +4,13 @@
     integrated gradients  (x - x') x  sum_k w_k df/dx (x(a_k))
 
 The points a_k and weights w_k are those of the Gauss-Legendre rule, which is exact for
-polynomials up to degree 2 n - 1.
+polynomials up to degree 2 n - 1. Conductance alone takes points that are evenly apart: it sums up
+changes between neighbours, which are all of the change only from end to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
@@ -39,6 +40,22 @@ Steps = Annotated[int, Range(1, 2000), "Points on the line."]
 def effort(*, steps: int, baselines: Sequence[Any], **_: Any) -> Effort:
     """A row for each point of each line."""
     return Effort(rows=steps * max(1, len(baselines)))
+
+
+Rule = Callable[[int], tuple[Tensor, Tensor]]
+"""From a number of points to points in 0..1, and weights that sum up to 1."""
+
+
+@lru_cache(maxsize=16)
+def gauss_legendre(steps: int) -> tuple[Tensor, Tensor]:
+    """The points and weights, which SciPy finds in time steps^2."""
+    points, weights = roots_legendre(steps)
+    return torch.from_numpy((points + 1) / 2), torch.from_numpy(weights / 2)
+
+
+def evenly(steps: int) -> tuple[Tensor, Tensor]:
+    """Points from end to end, each as far from the next."""
+    return torch.linspace(0, 1, steps, dtype=torch.float64), torch.full((steps,), 1 / steps)
 
 
 @method(
@@ -80,15 +97,15 @@ def integrated_gradients(
 def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines = ()) -> Answers:
     """What flows through each number of a layer on the way from the baseline.
 
-    The gradient at the layer times the change of the layer from one point to the next, summed
-    along the line of the input; all places share its passes.
+    The change of the layer from one point to the next times the mean of its gradients at the two,
+    summed along the line of the input; all places share its passes.
     """
     layers = [place.id for place in question.places]
     counted = _Counter(total=steps * max(1, len(baselines)))
     summed = {place.id: question.nothing(place) for place in question.places}
     starts = question.starts(baselines)
     for start in starts:
-        line = _input_line(question, start, steps + 1)  # a step lies between two points
+        line = _input_line(question, start, steps + 1, evenly)  # a step lies between two points
         before: Pass | None = None
         for weights, passed in line.passes(layers):
             for layer in layers:
@@ -101,7 +118,8 @@ def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines =
                     last = question.unfolded(before.gradients[layer])[:, -1:]
                     gradients = torch.cat([last, gradients], 1)
                 changes = values[:, 1:] - values[:, :-1]
-                summed[layer] = summed[layer] + (gradients[:, :-1] * changes).sum(1)
+                between = (gradients[:, 1:] + gradients[:, :-1]) / 2
+                summed[layer] = summed[layer] + (between * changes).sum(1)
             before = passed
             yield counted.more(len(weights))
     for place in question.places:
@@ -205,6 +223,7 @@ class _Line:
     start: Tensor
     end: Tensor
     steps: int
+    rule: Rule = gauss_legendre
 
     def passes(self, layers: Sequence[str]) -> Iterator[tuple[Tensor, Pass]]:
         """For some points at once their weights, and values and gradients of layers."""
@@ -215,7 +234,7 @@ class _Line:
     def points(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """For some points at once their weights, the values there and which samples they are of."""
         inquiry = self.question.inquiry
-        shares, weights = gauss_legendre(self.steps)
+        shares, weights = self.rule(self.steps)
         each = max(1, inquiry.rows // inquiry.batch)
         for some, their in zip(torch.split(shares, each), torch.split(weights, each), strict=True):
             at = some.to(self.end).reshape(-1, *[1] * self.end.ndim)
@@ -223,14 +242,9 @@ class _Line:
             yield their, points, inquiry.samples.repeat(len(some))
 
 
-def _input_line(question: Question, start: Sequence[Tensor], steps: int) -> _Line:
+def _input_line(
+    question: Question, start: Sequence[Tensor], steps: int, rule: Rule = gauss_legendre
+) -> _Line:
     """The line of the model's first input."""
     given = question.model.inputs[0].name
-    return _Line(question, given, start[0], question.inquiry.inputs[0], steps)
-
-
-@lru_cache(maxsize=16)
-def gauss_legendre(steps: int) -> tuple[Tensor, Tensor]:
-    """Points in 0..1 and weights that sum up to 1; SciPy finds them in time steps^2."""
-    points, weights = roots_legendre(steps)
-    return torch.from_numpy((points + 1) / 2), torch.from_numpy(weights / 2)
+    return _Line(question, given, start[0], question.inquiry.inputs[0], steps, rule)

@@ -51,7 +51,7 @@ TABLE = Table(
         Column("name", ColumnType.TEXT, "What the target is."),
         Column("score", ColumnType.NUMBER, "Share of samples where the target grows towards it."),
         Column("random_score", ColumnType.NUMBER, "The same towards random directions."),
-        Column("p_value", ColumnType.NUMBER, "Of the two being alike, by a two-sided t-test."),
+        Column("p_value", ColumnType.NUMBER, "Of the two being alike, two-sided; never 0."),
         Column("accuracy", ColumnType.NUMBER, "Of the classifier, for pictures held out."),
     ),
 )
@@ -119,7 +119,7 @@ def tcav(
     counter_examples: Annotated[
         tuple[Photograph, ...], "Pictures of anything else, at least 8; best twice a concept's."
     ],
-    runs: Annotated[int, Range(2, 1000), "Random choices of pictures to train on."] = 20,
+    runs: Annotated[int, Range(4, 1000), "Random choices of pictures to train on."] = 20,
     pooled: Annotated[
         bool, "Directions of the units' means over positions, in place of all numbers of the layer."
     ] = False,
