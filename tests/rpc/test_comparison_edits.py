@@ -8,23 +8,12 @@ import numpy as np
 import pytest
 import torch
 from activation_streams import X, by_hooks, message
+from editing_calls import ABLATE, HALVE, OTHER, eager, edit, patch, value
 from serving import Net, ended, failure, model_of, serving
 from test_comparison_service import cells
-from test_edited_calls import (
-    ABLATE,
-    ALL,
-    BEYOND,
-    CASES,
-    HALVE,
-    OTHER,
-    WRONG,
-    _Runtime,
-    eager,
-    edit,
-    patch,
-    value,
-)
+from test_edited_calls import ALL, CASES
 from test_hostile_readouts import refused_field
+from test_refused_edits import BEYOND, WRONG, _Runtime
 
 from hooke.v1 import comparison_service_pb2 as pb
 from hooke.v1 import input_pb2
