@@ -21,6 +21,10 @@ VIEWS = {
     "concepts": ("/models/demo/photograph?method=craft&concepts=3", ".plate img"),
     "tracing": ("/models/demo/photograph?method=causal_tracing&part=position", ".chart img"),
     "compare-models": ("/compare?left=/models/demo&right=/models/demo&ask=weights", ".finding"),
+    "compare-edited": (
+        "/compare?left=/models/demo&right=/models/demo&ask=activations&edit=ablate:blocks.4.2%237",
+        ".finding",
+    ),
     "error": ("/models/demo/layers/nowhere", ".failure"),
     "nowhere": ("/nowhere", "h1"),
 }
