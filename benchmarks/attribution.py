@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from benchmarks.measure import DEVICE, Row, interleaved
+from benchmarks.measure import DEVICE, MEMORY, Row, interleaved
 from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.cost import attribution_cost
@@ -21,7 +21,7 @@ from hooke_server.techniques.frames import Array
 from hooke_server.techniques.plans import Item
 from hooke_server.techniques.targets import Site
 
-SIZE, STEPS, MEMORY = 224, 50, 2 << 30
+SIZE, STEPS = 224, 50
 LAYER, UNITS = "layer1", 256
 SAMPLED = 8
 """Units of which Captum is asked one by one; the rest take as long."""

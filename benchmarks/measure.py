@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from hooke_server.devices import work_memory
+
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 """Where both sides compute; servers find it by themselves."""
+
+MEMORY = work_memory(DEVICE, 8 << 30)
+"""What a server there would have for work."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.measure import DEVICE, Row, seconds
+from benchmarks.measure import DEVICE, MEMORY, Row, seconds
 from benchmarks.visualization import trained
 from hooke_server.models.loaders.live import load_live
 from hooke_server.models.model import Model
@@ -60,5 +60,5 @@ def started(model: Model, inputs: list[Tensor], masks: int) -> tuple[Frames, int
     """The frames of a request, and how many rows share a pass."""
     method = AskedMethod(name="rise", globs=(), given={"masks": masks})
     plan = bind(model, Asked(targets=(), methods=(method,)))
-    batch = attribution_cost(model, plan, inputs, 2 << 30).rows
+    batch = attribution_cost(model, plan, inputs, MEMORY).rows
     return explain(model, inputs, plan, rows=batch), batch

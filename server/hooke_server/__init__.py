@@ -6,10 +6,15 @@ hooke_server.serve(module, example_input)            a live module of this proce
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hooke_server.serving import Serving, serve
+
+# From 1.29 on ONNX Runtime's wheels tell Microsoft about each session, the model's file name and
+# digests included. It reads this once, when it is loaded; here that has not happened yet.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Serving", "serve"]
 

@@ -73,14 +73,14 @@ def asked(name, cat):
     return lens, place
 
 
-def check_same(name, one, other):
+def check_same(name, one, other, *, objectives=0.2):
     """Two runs show the same: numbers to rounding; what climbs amplifies it, and arrives nearby."""
     (ours, numbers, _), (theirs, other_numbers, _) = one, other
     assert [p.name for p in ours] == [p.name for p in theirs]
     for left, right in zip(ours, theirs, strict=True):
         assert np.abs(pixels(left) - pixels(right)).mean() < 12
         if left.objective is not None:
-            assert left.objective == pytest.approx(right.objective, rel=0.2)
+            assert left.objective == pytest.approx(right.objective, rel=objectives)
         assert left.layer == right.layer
         assert replace(left.location, model=None) == replace(right.location, model=None)
     for left, right in zip(numbers, other_numbers, strict=True):

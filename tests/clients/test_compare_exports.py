@@ -126,6 +126,32 @@ def test_another_preparation_shows_at_the_input(client, photographs):
     assert same.first_divergence is None
 
 
+EDITED = "layer2.0.relu"
+
+
+def test_an_edited_export_differs_from_itself_by_the_edit_alone(client, batch):
+    """Both sides are computed by the graph, not one by ONNX Runtime, whose rounding would show."""
+    edit = hooke.Ablate(EDITED, units=[3, 5])
+    found = client.compare("good", "good", batch, candidate_edits=edit)
+    assert found.first_divergence == EDITED
+    rows = {row["layer"]: row for row in found.table.dicts()}
+    order = list(rows)
+    assert all(rows[each]["max_error"] == 0 for each in order[: order.index(EDITED)])
+    assert rows["fc"]["max_error"] > 0
+    assert "onnxruntime" not in found.result.provenance.versions
+    network = client.compare("resnet", "resnet", batch, ["fc"], candidate_edits=edit)
+    assert network.table["max_error"] == pytest.approx([rows["fc"]["max_error"]], rel=1e-3)
+    between = client.compare("resnet", "good", batch, candidate_edits=edit)
+    assert between.first_divergence == EDITED
+
+
+def test_a_spoilt_export_is_told_from_an_edit_behind_it(client, batch):
+    edit = hooke.Ablate("layer3.0", units=[3, 5])
+    found = client.compare("resnet", "bad", batch, candidate_edits=edit)
+    assert found.first_divergence == BAD
+    assert "No edit reaches it." in str(found)
+
+
 def test_rows_come_as_they_are_ready(client, batch):
     seen = []
     client.compare("resnet", "tuned", batch, ["layer*"], watch=seen.append)

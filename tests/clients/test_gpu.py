@@ -117,7 +117,8 @@ def test_drawn_readouts(twins, photographs):
 @pytest.mark.parametrize("name", LENSES)
 def test_a_lens(twins, cat, name):
     lens, place = asked(name, cat)
-    check_same(name, *(run(client, "demo", lens, place) for client in twins))
+    # What climbs amplifies rounding, and a GPU's sums round otherwise from run to run.
+    check_same(name, *(run(client, "demo", lens, place) for client in twins), objectives=0.5)
 
 
 @pytest.mark.parametrize(

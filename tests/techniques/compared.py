@@ -3,9 +3,10 @@
 import copy
 
 import torch
-from conftest import model_of
 from torch import nn
+from traced import model_of
 
+from hooke_server.models.edited import edited
 from hooke_server.techniques.comparison.activations import ActivationPlan, compare_activations
 from hooke_server.techniques.comparison.pairing import pair_layers
 from hooke_server.techniques.comparison.passes import Duo, Side
@@ -84,15 +85,15 @@ def model(module, *shape):
     return model_of(module, *(shape or (3, 8, 8)))
 
 
-def duo(reference, candidate, samples=4, shape=(3, 8, 8)):
+def duo(reference, candidate, samples=4, shape=(3, 8, 8), edits=()):
     torch.manual_seed(1)
     inputs = (torch.randn(samples, *shape),)
-    return Duo(Side(reference, inputs), Side(candidate, inputs))
+    return Duo(Side(reference, inputs), Side(edited(candidate, edits), inputs, tuple(edits)))
 
 
-def compared(reference, candidate, globs=(), samples=4, **options):
-    """Rows by layer, findings by kind, all frames."""
-    both = duo(reference, candidate, samples)
+def compared(reference, candidate, globs=(), samples=4, edits=(), **options):
+    """Rows by layer, findings by kind, all frames; the edits are of the candidate."""
+    both = duo(reference, candidate, samples, edits=edits)
     plan = ActivationPlan(pairing=pair_layers(reference, candidate, globs), **options)
     frames = list(compare_activations(both, plan))
     return rows(frames), {each.kind: each for each in frames if isinstance(each, Finding)}, frames

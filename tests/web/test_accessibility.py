@@ -18,6 +18,10 @@ VIEWS = {
     "compare": ("/compare?left=/models/demo", ".side select"),
     "what-if": ("/models/demo/photograph?edit=ablate:blocks.4.2%237", ".changes"),
     "compare-models": ("/compare?left=/models/demo&right=/models/demo&ask=weights", ".finding"),
+    "compare-edited": (
+        "/compare?left=/models/demo&right=/models/demo&ask=activations&edit=ablate:blocks.4.2%237",
+        ".finding",
+    ),
     "error": ("/models/demo/layers/nowhere", ".failure"),
     "nowhere": ("/nowhere", "h1"),
 }

@@ -207,3 +207,13 @@ def test_two_models_as_a_whole(visit):
     expect(whole.get_by_role("cell", name="blocks.4.2", exact=True).first).to_be_visible()
     whole.get_by_role("button", name="What differs in their weights?").click()
     expect(whole.get_by_text("done in")).to_be_visible()
+
+
+def test_a_model_beside_itself_with_a_unit_silent(visit):
+    page = visit.open("/models/demo/photograph?edit=ablate:blocks.4.2%237")
+    page.get_by_role("link", name="What does it change downstream?").click()
+    whole = page.get_by_role("region", name="The two as a whole")
+    first = whole.locator(".finding").first
+    expect(first).to_contain_text("blocks.4.2 is the first layer that diverges")
+    whole.get_by_role("button", name="Take back: silence: unit 7 of blocks.4.2").click()
+    expect(first).to_contain_text("compared layers agree")

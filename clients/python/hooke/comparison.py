@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
+from hooke.edits import Edits, edit_messages
 from hooke.errors import DataLossError
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
@@ -28,19 +29,22 @@ Pairs = Mapping[str, str] | Iterable[tuple[str, str]]
 """Ids of layers of the reference, each with one of the candidate."""
 
 
-class InputOptions(TypedDict, total=False):
-    """What the candidate gets, where that is not what the reference gets.
+class CandidateOptions(TypedDict, total=False):
+    """What the candidate gets, where that is not what the reference gets, and how it is edited.
 
     candidate_inputs : inputs of its own, as many samples.
     same_tensors : whether it gets the very tensors that the reference gets, pictures as the
         reference prepares them; else each model prepares pictures as it declares.
+    candidate_edits : changes to what its layers yield; see `hooke.edits`. With the same model
+        as the reference: what an edit changes downstream.
     """
 
     candidate_inputs: Inputs
     same_tensors: bool
+    candidate_edits: Edits
 
 
-class CompareOptions(InputOptions, total=False):
+class CompareOptions(CandidateOptions, total=False):
     """Options of `Client.compare`.
 
     pairs : layers to compare by name, in place of those of equal ids.
@@ -61,7 +65,7 @@ class CompareOptions(InputOptions, total=False):
     watch: Watch | None
 
 
-class MatchOptions(InputOptions, total=False):
+class MatchOptions(CandidateOptions, total=False):
     """Options of `Client.match_units`.
 
     candidate_layer : where it is not the same as `layer`.
@@ -136,7 +140,8 @@ class Comparing:
         ----------
         inputs : of both; see `hooke.inputs`. They must fit into a message, 3.5 MB.
         layers : ids or patterns; by default all that have a partner of the same id.
-        options : inputs of the candidate, pairs, tolerance, similarity; see `CompareOptions`.
+        options : inputs and edits of the candidate, pairs, tolerance, similarity; see
+            `CompareOptions`.
         """
         return _answer(
             self._connection.compute(
@@ -191,7 +196,7 @@ class Comparing:
             absolute=options.get("absolute", False),
             include_correlations=options.get("correlations", False),
         )
-        _set_inputs(request, inputs, options)
+        _set_inputs(request, inputs, candidate, options)
         _set_format(request, options.get("format"))
         return _answer(self._connection.compute(request), options.get("watch"))
 
@@ -219,7 +224,7 @@ def _compare_request(
         tolerance=options.get("tolerance"),
         similarity=similarity,
     )
-    _set_inputs(request, inputs, options)
+    _set_inputs(request, inputs, candidate, options)
     _set_format(request, options.get("format"))
     return request
 
@@ -227,18 +232,22 @@ def _compare_request(
 def _set_inputs(
     request: pb.CompareActivationsRequest | pb.MatchUnitsRequest,
     inputs: Inputs,
-    options: InputOptions,
+    candidate: str,
+    options: CandidateOptions,
 ) -> None:
     prepared = prepare(inputs)
     own = prepare(options["candidate_inputs"]) if "candidate_inputs" in options else {}
-    if (total := size(prepared) + size(own)) > INLINE_BYTES:
+    edits = edit_messages(options.get("candidate_edits", ()), candidate)
+    total = size(prepared) + size(own) + sum(each.ByteSize() for each in edits)
+    if total > INLINE_BYTES:
         raise ValueError(
-            f"these inputs have {total} bytes, and {INLINE_BYTES} fit into a request; give fewer"
-            " samples, or pictures as JPEG files"
+            f"these inputs and edits have {total} bytes, and {INLINE_BYTES} fit into a request;"
+            " give fewer samples, or pictures as JPEG files"
         )
     request.inputs.extend(inline(prepared))
     request.candidate_inputs.extend(inline(own))
     request.same_tensors = options.get("same_tensors", False)
+    request.candidate_edits.extend(edits)
 
 
 def _set_format(

@@ -39,7 +39,7 @@ class Edit(ABC):
     units : a unit or several; none: all.
     label : a class in place of units; only at the model's output.
     positions : indices of each position, for an image row and column; none: all.
-    samples : which of the batch; none: all. For activations only.
+    samples : which of the batch; none: all. For activations and comparisons only.
     model : where it is not that of the call.
     """
 

@@ -35,8 +35,8 @@ from hooke_server.models.edits import (
     Patch,
     Replacement,
     Scaling,
+    depend_on_place,
     edits_json,
-    sample_count,
 )
 from hooke_server.models.folding import Folded
 from hooke_server.models.graph import Graph
@@ -64,14 +64,12 @@ def edited(model: Model, edits: Sequence[Edit]) -> Model:
     if not edits:
         return model
     content = f"{model.state_digest}\0{edits_json(edits)}"
-    # Whether a sample is edited may depend on its place in the batch.
-    placed = any(each.samples or sample_count(each.change) > 1 for each in edits)
     return replace(
         model,
         graph=_rewritten(model, edits),
         runtime=None,
         digest=f"sha256:{hashlib.sha256(content.encode()).hexdigest()}",
-        mixes_samples=dict.fromkeys(model.layers, True) if placed else {},
+        mixes_samples=dict.fromkeys(model.layers, True) if depend_on_place(edits) else {},
         edited=Kept(),
         _probes=ProbeCache(),
         _folded=Folded(),

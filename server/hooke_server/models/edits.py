@@ -108,5 +108,10 @@ def sample_count(change: Change) -> int:
             return 1
 
 
+def depend_on_place(edits: Sequence[Edit]) -> bool:
+    """Whether it may depend on a sample's place in the batch what happens to it."""
+    return any(each.samples or sample_count(each.change) > 1 for each in edits)
+
+
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from hooke.v1 import comparison_service_pb2 as pb
 from hooke.v1 import comparison_service_pb2_grpc, frame_pb2
@@ -22,9 +23,13 @@ from hooke_server.rpc.codec.comparisons import (
     read_weights,
     unit_parameters,
 )
+from hooke_server.rpc.codec.edits import RequestedEdits
 from hooke_server.rpc.codec.formats import read_format
 from hooke_server.rpc.codec.inputs import Inputs, same_inputs
+from hooke_server.rpc.codec.items import Places
 from hooke_server.rpc.codec.provenance import Work
+from hooke_server.rpc.editing import patched_one, requested_edits
+from hooke_server.rpc.errors import about
 from hooke_server.rpc.framing import Sender
 from hooke_server.rpc.input_memory import InputMemory, Share
 from hooke_server.rpc.names import parse_model
@@ -34,12 +39,42 @@ from hooke_server.techniques.comparison.activations import compare_activations
 from hooke_server.techniques.comparison.passes import Duo, Side
 from hooke_server.techniques.comparison.units import match_units
 from hooke_server.techniques.comparison.weights import compare_weights
+from hooke_server.techniques.edits import bind_batch, with_edits
+from hooke_server.techniques.frames import Estimate, Frames
 
 Messages = AsyncGenerator[frame_pb2.Frame, None]
 WithInputs = pb.CompareActivationsRequest | pb.MatchUnitsRequest
 Request = WithInputs | pb.CompareWeightsRequest
 Models = list[tuple[str, Model]]
 """Ids and models: the reference, the candidate."""
+
+EDITS = "candidate_edits"
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Two models and what they are given.
+
+    Attributes
+    ----------
+    models : as they are without edits.
+    duo : both with their inputs; the candidate is edited when it runs.
+    content : digest of the inputs.
+    """
+
+    models: Models
+    duo: Duo
+    edits: RequestedEdits
+    content: str
+
+    def frames(self, technique: Callable[[Duo, P], Frames], plan: P) -> Frames:
+        """The frames of a plan, with the candidate edited; on the compute thread."""
+        duo = self.duo
+        if self.edits:
+            model, _ = patched_one(self.models[1][1], self.edits)
+            duo = replace(duo, candidate=replace(duo.candidate, model=model))
+        yield from technique(duo, plan)
 
 
 class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
@@ -56,9 +91,8 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         """Layer by layer on the same inputs."""
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
-            duo, content = await self._duo(request, models, stack)
-            memory = self._worker.memory
-            job = await on_thread(_activations, request, models, duo, content, memory)
+            asked = await self._asked(request, models, stack)
+            job = await on_thread(_activations, request, asked, self._worker.memory)
             async for message in await self._run(request, job, stack):
                 yield message
 
@@ -74,8 +108,8 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         """Unit by unit, by correlation."""
         async with AsyncExitStack() as stack:
             models = await self._models(request, stack)
-            duo, content = await self._duo(request, models, stack)
-            job = await on_thread(_units, request, models, duo, content)
+            asked = await self._asked(request, models, stack)
+            job = await on_thread(_units, request, asked)
             async for message in await self._run(request, job, stack):
                 yield message
 
@@ -88,11 +122,9 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         ids = [parse_model(getattr(request, side), side) for side in ("reference", "candidate")]
         return [(each, await stack.enter_async_context(self._catalog.use(each))) for each in ids]
 
-    async def _duo(
-        self, request: WithInputs, models: Models, stack: AsyncExitStack
-    ) -> tuple[Duo, str]:
-        """Both models with their inputs, and a digest of the latter."""
-        (_, reference), (_, candidate) = models
+    async def _asked(self, request: WithInputs, models: Models, stack: AsyncExitStack) -> Asked:
+        """Both models with their inputs, and the edits of one."""
+        (_, reference), (name, candidate) = models
         share = stack.enter_context(self._memory.share())
         with _told("reference"):
             here = await self._memory.read(reference, request.inputs, share)
@@ -105,8 +137,16 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
                 " both the same",
                 field="candidate_inputs",
             )
-        duo = Duo(Side(reference, here.tensors), Side(candidate, there.tensors))
-        return duo, f"{here.digest}\0{there.digest}"
+        places, messages = Places([name], [candidate]), request.candidate_edits
+        with about(name):
+            edits = await requested_edits(places, messages, EDITS, self._memory, share)
+        bind_batch(candidate, edits.edits[0], there.batch, EDITS)
+        if edits:
+            reference, candidate = _by_graph(reference), _by_graph(candidate)
+        duo = Duo(
+            Side(reference, here.tensors), Side(candidate, there.tensors, edits=edits.edits[0])
+        )
+        return Asked(models, duo, edits, f"{here.digest}\0{there.digest}")
 
     async def _candidate_inputs(
         self, request: WithInputs, candidate: Model, here: Inputs, share: Share
@@ -124,19 +164,32 @@ class ComparisonService(comparison_service_pb2_grpc.ComparisonServiceServicer):
         return await self._memory.read(candidate, own or request.inputs, share, path=path)
 
 
-def _activations(
-    request: pb.CompareActivationsRequest,
-    models: Models,
-    duo: Duo,
-    content: str,
-    memory: int | None,
-) -> Job:
-    plan = read_activations(request, duo, memory)
+def _by_graph(model: Model) -> Model:
+    """The model computed by its graph, where it has one, and not by another runtime."""
+    return model if model.graph is None else replace(model, runtime=None)
+
+
+def _activations(request: pb.CompareActivationsRequest, asked: Asked, memory: int | None) -> Job:
+    plan = read_activations(request, asked.duo, memory)
     return Job(
-        work=_work(request, "compare_activations", models, activation_parameters(plan), content),
-        cost=plan.estimate(duo),
-        frames=partial(compare_activations, duo, plan),
+        work=_work_of(request, "compare_activations", asked, activation_parameters(plan)),
+        cost=_with_edits(asked, plan.estimate(asked.duo)),
+        frames=partial(asked.frames, compare_activations, plan),
     )
+
+
+def _units(request: pb.MatchUnitsRequest, asked: Asked) -> Job:
+    plan = read_units(request, asked.duo)
+    return Job(
+        work=_work_of(request, "match_units", asked, unit_parameters(plan)),
+        cost=_with_edits(asked, plan.estimate(asked.duo)),
+        frames=partial(asked.frames, match_units, plan),
+    )
+
+
+def _with_edits(asked: Asked, cost: Estimate) -> Estimate:
+    side = asked.duo.candidate
+    return with_edits(side.model, cost, side.edits)
 
 
 def _weights(request: pb.CompareWeightsRequest, models: Models) -> Job:
@@ -148,15 +201,6 @@ def _weights(request: pb.CompareWeightsRequest, models: Models) -> Job:
     )
 
 
-def _units(request: pb.MatchUnitsRequest, models: Models, duo: Duo, content: str) -> Job:
-    plan = read_units(request, duo)
-    return Job(
-        work=_work(request, "match_units", models, unit_parameters(plan), content),
-        cost=plan.estimate(duo),
-        frames=partial(match_units, duo, plan),
-    )
-
-
 @contextmanager
 def _told(side: str) -> Iterator[None]:
     """Say for which of the models inputs are wrong."""
@@ -165,6 +209,20 @@ def _told(side: str) -> Iterator[None]:
     except InvalidArgumentError as error:
         message = f"for the {side}: {error.message}"
         raise type(error)(error.reason, message, field=error.field, **error.metadata) from error
+
+
+def _work_of(
+    request: WithInputs, technique: str, asked: Asked, parameters: Mapping[str, Any]
+) -> Work:
+    """The work of a request that has inputs and perhaps edits."""
+    content = f"{asked.content}\0{asked.edits.json}"
+    work = _work(request, technique, asked.models, parameters, content)
+    sides = asked.duo.reference, asked.duo.candidate
+    return replace(
+        work,
+        edits_json=asked.edits.json,
+        uses_graph=all(side.model.runtime is None for side in sides),
+    )
 
 
 def _work(

@@ -67,7 +67,7 @@ def bind_alone(edits: Sequence[Edit], path: str) -> None:
     """Check edits for work that chooses its own batches."""
     for index, edit in enumerate(edits):
         if edit.samples:
-            message = "samples can be chosen for activations only, whose batch is the client's"
+            message = "this work chooses its own batches, so that no samples of them can be named"
             raise invalid(message, f"{path}[{index}].samples")
         if sample_count(edit.change) > 1:
             message = "a replacement must be one sample here, which stands in for each picture"

@@ -9,6 +9,7 @@ from skimage.segmentation import slic
 from traced import model_of
 
 from hooke_server.errors import InvalidArgumentError
+from hooke_server.techniques.attribution import explaining
 from hooke_server.techniques.attribution.drawing import shown_picture
 from hooke_server.techniques.attribution.inquiry import Inquiry
 from hooke_server.techniques.attribution.plans import find_method
@@ -131,7 +132,10 @@ def test_a_known_network():
     assert found.flatten().tolist() == pytest.approx([80, 200, 120])
 
 
-def test_looks_come_before_the_end_and_progress_reaches_it(chain):
+@pytest.mark.parametrize(("seconds", "count"), [(0.0, 7), (3600.0, 1)])
+def test_looks_come_before_the_end_and_progress_reaches_it(chain, monkeypatch, seconds, count):
+    """As many as the method has, where there is time for them."""
+    monkeypatch.setattr(explaining, "LOOK_SECONDS", seconds)
     model, _ = chain
     inputs = torch.randn(2, 3, 8, 8)
     for name in ("occlusion", "feature_ablation"):
@@ -139,7 +143,7 @@ def test_looks_come_before_the_end_and_progress_reaches_it(chain):
         progress = [frame for frame in found if isinstance(frame, Progress)]
         assert progress[-1].step == progress[-1].total
         looks = [frame for frame in found if isinstance(frame, Picture) and not frame.final]
-        assert len(looks) == 7 * len(inputs)
+        assert len(looks) == count * len(inputs)
         assert sum(isinstance(frame, Array) for frame in found) == 1
 
 

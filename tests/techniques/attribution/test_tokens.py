@@ -148,6 +148,8 @@ def test_completeness_says_nothing_where_nothing_changes(reader):
     found = frames(model, IDS, "integrated_gradients", [unit(model, 2)], "embedding",
                    evidence=evidence)  # fmt: skip
     tables = [each for each in found if isinstance(each, Rows) and each.table.name == "evidence"]
-    [row] = [row for each in tables for row in each.rows]
-    assert row[-4:-1] == (None, None, None)
-    assert row[-1].startswith("the target is the same for the baseline and the sample")
+    rows = [row for each in tables for row in each.rows]
+    assert len(rows) == len(IDS)
+    for *_, value, chance, good, verdict in rows:
+        assert (value, chance, good) == (None, None, None)
+        assert verdict.startswith("the target is the same for the baseline and the sample")

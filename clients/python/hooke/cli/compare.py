@@ -41,6 +41,16 @@ SameTensors = Annotated[
         help="Prepare pictures once, as the reference has it; else each model as it declares.",
     ),
 ]
+CandidateEdits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edit",
+        "-e",
+        metavar="EDIT",
+        help="What a layer of the candidate says instead, as for `hooke activations`:"
+        " ablate:blocks.4.2#7. May be repeated.",
+    ),
+]
 Output = Annotated[
     list[Path] | None,
     typer.Option(
@@ -90,6 +100,7 @@ def compare(
     ] = None,
     candidate_input: CandidateInput = None,
     same_tensors: SameTensors = False,
+    edit: CandidateEdits = None,
     output: Output = None,
     every: All = False,
     address: Address = ADDRESS,
@@ -98,7 +109,7 @@ def compare(
 ) -> None:
     """Compare the layers of two models on the same inputs; find where they part."""
     options: dict[str, Any] = {"same_tensors": same_tensors, "tolerance": tolerance}
-    options |= {"unbiased": unbiased, **_own(candidate_input)}
+    options |= {"unbiased": unbiased, **_own(candidate_input, edit)}
     if features:
         options["features"] = features
     if pair:
@@ -145,6 +156,7 @@ def match_units(
     ] = False,
     candidate_input: CandidateInput = None,
     same_tensors: SameTensors = False,
+    edit: CandidateEdits = None,
     output: Annotated[
         list[Path] | None,
         typer.Option(
@@ -173,13 +185,17 @@ def match_units(
             same_tensors=same_tensors,
             format=form,
             watch=watch,
-            **_own(candidate_input),
+            **_own(candidate_input, edit),
         )
     _tell(found, output, as_json=as_json, every=every, by="correlation")
 
 
-def _own(files: list[Path] | None) -> dict[str, Any]:
-    return {"candidate_inputs": batch(files)} if files else {}
+def _own(files: list[Path] | None, texts: list[str] | None) -> dict[str, Any]:
+    """The options that are the candidate's own."""
+    from hooke.cli.edits import edits
+
+    own: dict[str, Any] = {"candidate_inputs": batch(files)} if files else {}
+    return own | {"candidate_edits": edits(texts)}
 
 
 def _pair(text: str) -> tuple[str, str]:

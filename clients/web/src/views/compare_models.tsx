@@ -2,6 +2,8 @@
 
 import { useSignal } from "@preact/signals";
 import { go, query, withQuery } from "../address";
+import { Editor } from "../edits/editor";
+import { editsOf, format, message } from "../edits/notation";
 import { ObservationView } from "../lens/observation";
 import { WorkStatus } from "../parts/status";
 import { photograph, SAMPLES } from "../pictures/photographs";
@@ -14,11 +16,11 @@ interface Pair {
   readonly right: Place;
 }
 
-/** What can be asked of two models; the last needs a layer of each. */
+/** What can be asked of two models, and whether they run for it; the last needs a layer of each. */
 const QUESTIONS = [
-  { id: "activations", title: "Where do they part?", ask: activations },
-  { id: "weights", title: "What differs in their weights?", ask: weights },
-  { id: "units", title: "Which units correspond?", ask: units },
+  { id: "activations", title: "Where do they part?", ask: activations, runs: true },
+  { id: "weights", title: "What differs in their weights?", ask: weights, runs: false },
+  { id: "units", title: "Which units correspond?", ask: units, runs: true },
 ] as const;
 
 /** Questions as buttons, and the answer to the one that the address names. */
@@ -40,6 +42,12 @@ export function CompareModels(pair: Pair) {
           </button>
         ))}
       </p>
+      {asked?.runs && (
+        <details class="what-if" open={query.value.has("edit")}>
+          <summary>Edit the right one</summary>
+          <Editor model={pair.right.model} />
+        </details>
+      )}
       {asked ? (
         <Answered {...pair} question={asked} />
       ) : (
@@ -54,7 +62,8 @@ function Answered({ left, right, question }: Pair & { question: (typeof QUESTION
   const round = useSignal(0);
   const call = (signal: AbortSignal) => question.ask(server, { left, right }, signal);
   const places = [left, right].map(resourceName);
-  const work = useWork(call, `${question.id} ${places} ${round.value}`);
+  const edits = question.runs ? editsOf(query.value).map(format) : [];
+  const work = useWork(call, `${question.id} ${places} ${edits} ${round.value}`);
   if (work === undefined) return null;
   return (
     <>
@@ -69,8 +78,14 @@ const names = ({ left, right }: Pair) => ({
   candidate: resourceName({ model: right.model }),
 });
 
+/** What the models run on, and the edits of the right one. */
+const run = async ({ right }: Pair) => ({
+  inputs: await samples(),
+  candidateEdits: editsOf(query.value).map((edit) => message(right.model, edit)),
+});
+
 async function activations(server: Server, pair: Pair, signal: AbortSignal) {
-  const request = { ...names(pair), inputs: await samples() };
+  const request = { ...names(pair), ...(await run(pair)) };
   return server.comparison.compareActivations(request, { signal });
 }
 
@@ -81,7 +96,7 @@ async function weights(server: Server, pair: Pair, signal: AbortSignal) {
 async function units(server: Server, pair: Pair, signal: AbortSignal) {
   const layerId = pair.left.layer ?? "";
   const candidateLayerId = pair.right.layer ?? layerId;
-  const request = { ...names(pair), inputs: await samples(), layerId, candidateLayerId };
+  const request = { ...names(pair), ...(await run(pair)), layerId, candidateLayerId };
   return server.comparison.matchUnits(request, { signal });
 }
 

@@ -1,15 +1,14 @@
 /** What would the model say if some of its units were silent, or louder? */
 
 import { useSignal } from "@preact/signals";
-import { go, query, withEach } from "../address";
-import { EditForm } from "../edits/form";
-import { describe, type Edit, editsOf, format, message } from "../edits/notation";
+import { query } from "../address";
+import { Editor } from "../edits/editor";
+import { type Edit, editsOf, format, message } from "../edits/notation";
 import { percent } from "../parts/numbers";
 import { WorkStatus } from "../parts/status";
 import { exactly, readingOf } from "../pictures/reading";
-import type { Place } from "../server/names";
+import { type Place, pathOf } from "../server/names";
 import { useServer } from "../server/server";
-import { useAnswer } from "../work/answer";
 import { useWork } from "../work/work";
 import { type Answer, answersOf } from "./classes";
 
@@ -23,31 +22,11 @@ interface WhatIfProps {
 
 /** The edits of the address, a form for more, and how the answer changes. */
 export function WhatIf(props: WhatIfProps) {
-  const server = useServer();
-  const { model } = props.output;
-  const { value: layers } = useAnswer(() => server.layers(model), model);
   const edits = editsOf(query.value);
-  const change = (changed: readonly Edit[]) => go(withEach("edit", changed.map(format)));
   return (
     <section class="what-if" aria-label="What if">
       <h2>What if</h2>
-      {edits.length > 0 && (
-        <ul class="chips">
-          {edits.map((edit, index) => (
-            <li key={`${index} ${format(edit)}`}>
-              {describe(edit)}
-              <button
-                type="button"
-                aria-label={`Take back: ${describe(edit)}`}
-                onClick={() => change(edits.filter((each) => each !== edit))}
-              >
-                ×
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-      <EditForm layers={layers ?? []} add={(edit) => change([...edits, edit])} />
+      <Editor model={props.output.model} />
       {edits.length > 0 ? (
         <Changed {...props} edits={edits} />
       ) : (
@@ -58,6 +37,14 @@ export function WhatIf(props: WhatIfProps) {
       )}
     </section>
   );
+}
+
+/** The address of the model beside itself with the edits. */
+function downstream(model: string, edits: readonly Edit[]): string {
+  const place = pathOf({ model });
+  const asked = new URLSearchParams({ left: place, right: place, ask: "activations" });
+  for (const edit of edits) asked.append("edit", format(edit));
+  return `/compare?${asked}`;
 }
 
 function Changed({
@@ -85,6 +72,9 @@ function Changed({
     <>
       {after && <Changes before={before} after={after} labels={labels} />}
       <WorkStatus work={work} again={() => round.value++} what="The changed answer" />
+      <p>
+        <a href={downstream(output.model, edits)}>What does it change downstream?</a>
+      </p>
     </>
   );
 }

@@ -6,6 +6,7 @@ part of the graph that its values need, cut here; the weights are shared by all.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import Lock
@@ -20,6 +21,8 @@ from torch import Tensor
 from hooke_server.devices import computes_exactly
 from hooke_server.errors import FailedPreconditionError, InternalError, Reason
 from hooke_server.models.onnx_model.cut import cut_model, makers_of
+
+logger = logging.getLogger(__name__)
 
 _SESSIONS = 16
 _CUDA = "CUDAExecutionProvider"
@@ -105,12 +108,21 @@ class OnnxRuntime:
                 "use_tf32": str(int(not computes_exactly())),
             }
             providers = [(_CUDA, chosen), *providers]  # type: ignore[list-item]
+            load_cuda_libraries()
         try:
-            return onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 part.SerializeToString(), options, providers=providers
             )
         except Exception as error:
             raise _failure(error) from None
+        if len(session.get_providers()) < len(providers):
+            logger.warning("ONNX Runtime finds no CUDA that suits it and computes on the CPU")
+        return session
+
+
+def load_cuda_libraries() -> None:
+    """Load what ONNX Runtime's part for CUDA is linked with, which torch loads but in part."""
+    onnxruntime.preload_dlls()
 
 
 def session_options() -> onnxruntime.SessionOptions:

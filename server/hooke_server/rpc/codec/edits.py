@@ -89,7 +89,7 @@ def _model(places: Places, message: pb.Edit, field: str) -> Model:
     if name not in places.names:
         known = ", ".join(map(repr, places.names))
         raise invalid(
-            f"an edit of the model {name!r}; this call is about {known}", f"{field}.location.layer"
+            f"an edit of the model {name!r}; it must be of {known}", f"{field}.location.layer"
         )
     return places.models[places.names.index(name)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,9 @@ from hooke_server.techniques.frames import (
     Result,
 )
 from hooke_server.techniques.tables import Column, ColumnType, Finding, Rows, Table
+
+LOOK_SECONDS = 0.25
+"""Time between two drawings of unfinished work; a quick device does more in the time of one."""
 
 ROWS = 256
 """Rows of a table that are sent at once."""
@@ -83,11 +87,14 @@ class _Run:
     def frames(self) -> Iterator[Frame]:
         """Its progress, previews, tensors and pictures."""
         method = self.chosen.method
-        question = Question.of(self.inquiry, self.chosen.layers)
+        question, due = Question.of(self.inquiry, self.chosen.layers), 0.0
         for each in method.function(question, **dict(self.chosen.parameters)):
             match each:
+                case Answer(final=False) if time.monotonic() < due:
+                    continue
                 case Answer():
                     yield from self._answer(each)
+                    due = time.monotonic() + LOOK_SECONDS
                 case Progress():
                     yield self._progress(each, method.title)
                 case Rows():

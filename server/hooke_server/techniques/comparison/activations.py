@@ -10,6 +10,7 @@ import numpy as np
 from hooke_server.techniques.charts import CURVE, SECOND, Chart, heat_map, logarithmic
 from hooke_server.techniques.comparison.differences import BLOCK_BYTES
 from hooke_server.techniques.comparison.grams import GramJob, Grams, gram_jobs
+from hooke_server.techniques.comparison.influence import Influence
 from hooke_server.techniques.comparison.pairing import Pair, Pairing
 from hooke_server.techniques.comparison.passes import Duo, grouped
 from hooke_server.techniques.comparison.similarity import LEAST, Similarity
@@ -114,7 +115,8 @@ def compare_activations(duo: Duo, plan: ActivationPlan) -> Frames:
         tallies += current
     if alone := list(_alone(plan.pairing)):
         yield Rows(table, alone)
-    verdict = Verdict(duo.reference.model, tallies, plan.tolerance)
+    influence = Influence(duo.candidate.model, duo.candidate.edited)
+    verdict = Verdict(duo.reference.model, tallies, plan.tolerance, influence)
     if tallies:
         yield _errors(tallies, verdict, plan.tolerance)
     for job in jobs:

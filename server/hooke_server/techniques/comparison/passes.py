@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from hooke_server.models.edits import Edit, depend_on_place
 from hooke_server.models.model import Model
 
 GROUP_BYTES = 512 << 20
@@ -29,10 +30,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A model and its inputs."""
+    """A model and its inputs.
+
+    Attributes
+    ----------
+    edits : those that the model is edited with, or will be before it runs.
+    """
 
     model: Model
     inputs: tuple[Tensor, ...]
+    edits: tuple[Edit, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -42,7 +49,13 @@ class Side:
     @property
     def splits(self) -> bool:
         """Whether a part of the samples can pass alone."""
-        return self.model.fixed_batch is None and self.model.by_sample
+        free = self.model.fixed_batch is None and self.model.by_sample
+        return free and not depend_on_place(self.edits)
+
+    @property
+    def edited(self) -> tuple[str, ...]:
+        """Ids of the edited layers."""
+        return tuple(dict.fromkeys(each.layer for each in self.edits))
 
     def run(self, layers: Sequence[str], part: slice) -> dict[str, Tensor]:
         """The values of layers, some named twice perhaps, for a part of the samples."""

@@ -34,6 +34,8 @@ class Tally:
             for side, layer in sides
         ]
         self._notes = [pair.note] if pair.note else []
+        if pair.candidate in duo.candidate.edited:
+            self._notes.append("edited in the candidate")
 
     def add(self, reference: Tensor, candidate: Tensor) -> None:
         """Count in a part of the samples."""

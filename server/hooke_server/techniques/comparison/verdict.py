@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from hooke_server.models.layer import LayerKind
 from hooke_server.models.model import Model
 from hooke_server.techniques.comparison.differences import Differences
+from hooke_server.techniques.comparison.influence import Influence
 from hooke_server.techniques.comparison.lineage import Lineage
 from hooke_server.techniques.comparison.pairing import Pairing
 from hooke_server.techniques.comparison.tally import Tally
@@ -28,9 +29,16 @@ class Verdict:
     better than the layer itself, so that it is gone and has not just faded on its way.
     """
 
-    def __init__(self, reference: Model, compared: Sequence[Tally], tolerance: float) -> None:
+    def __init__(
+        self,
+        reference: Model,
+        compared: Sequence[Tally],
+        tolerance: float,
+        influence: Influence,
+    ) -> None:
         self._reference = reference
         self._tolerance = tolerance
+        self._influence = influence
         self._differences = {
             each.pair.layer: each.differences for each in compared if each.differences
         }
@@ -45,8 +53,13 @@ class Verdict:
 
     @property
     def first(self) -> str | None:
-        """The first layer whose difference reaches on."""
-        return next((each for each in self.diverging if self._reaching[each]), None)
+        """The first layer whose difference reaches on; of those of one value the edited one."""
+        reaching = [each for each in self.diverging if self._reaching[each]]
+        if not reaching:
+            return None
+        edited = self._influence.at(self._pairs[reaching[0]].reads[1])
+        here = (each for each in reaching if self._pairs[each].candidate in edited)
+        return next(here, reaching[0])
 
     @property
     def recovered(self) -> list[str]:
@@ -57,11 +70,13 @@ class Verdict:
         """Everything that is to be told."""
         first = self.first
         found = [self._agreement() if first is None else self._divergence(first)]
+        if self._influence:
+            found.append(self._effect(first))
         if recovered := self.recovered:
             verb = "differs" if len(recovered) == 1 else "differ"
             text = (
                 f"{_listed(recovered)} {verb}, but the difference is gone from what is computed"
-                " after: one side may take the same steps in another order"
+                f" after: {self._recovery(recovered)}"
             )
             found.append(Finding(kind="recovered", text=text, sites=_sites(recovered)))
         here = [each.layer for each in pairing.alone if not each.folded]
@@ -109,18 +124,66 @@ class Verdict:
         return Finding(kind="first_divergence", text=text, sites=sites)
 
     def _origin(self, layer: str) -> str:
+        edits = self._edits_upon(layer)
         if self._reference.layers[layer].kind is LayerKind.INPUT:
+            if edits:
+                return "It is an input, and edited in the candidate"
             return (
                 "It is an input: the two models do not get the same. Where each prepares"
                 " pictures in its own way, give both the same tensors"
             )
+        if not self._influence:
+            return self._descent(layer)
+        if not edits:
+            return f"No edit reaches it. {self._descent(layer)}"
+        if self._influence.at(self._pairs[layer].reads[1]):
+            return f"It is edited in the candidate. {self._descent(layer, suspected=False)}"
+        return f"The {_edit_of(edits)} reaches it. {self._descent(layer, suspected=False)}"
+
+    def _edits_upon(self, layer: str) -> tuple[str, ...]:
+        """The edited layers that may be why a layer differs."""
+        return self._influence.upon(self._pairs[layer].reads[1])
+
+    def _descent(self, layer: str, *, suspected: bool = True) -> str:
+        """What a layer is computed from; `suspected` says that nothing but it can be wrong."""
         sources = self._lineage.sources(layer)
         if not sources:
             return "Nothing that it is computed from was compared"
         told = ", ".join(f"{each} ({self._differences[each].relative:.1e})" for each in sources)
         if all(self._agrees(self._differences[each]) for each in sources):
-            return f"It is computed from {told}, which agrees, so look at this layer itself"
+            conclusion = ", so look at this layer itself" if suspected else ""
+            return f"It is computed from {told}, which agrees{conclusion}"
         return f"It is computed from {told}"
+
+    def _recovery(self, recovered: Sequence[str]) -> str:
+        """Why differences may not reach on."""
+        order = "one side may take the same steps in another order"
+        edits = tuple(dict.fromkeys(e for each in recovered for e in self._edits_upon(each)))
+        if not edits:
+            return order
+        said = f"the {_edit_of(edits)} shows no further"
+        return said if all(map(self._edits_upon, recovered)) else f"{said}, or {order}"
+
+    def _effect(self, first: str | None) -> Finding:
+        """How much edits change of what they reach; `first` is the first that diverges."""
+        edits = _edit_of(self._influence.layers)
+        reached = [each for each in self._differences if self._edits_upon(each)]
+        if not reached:
+            return Finding(kind="effect", text=f"no layer that the {edits} reaches was compared")
+        differing = sum(not self._agrees(self._differences[each]) for each in reached)
+        text = (
+            f"{differing} of the {len(reached)} compared layers that the {edits} reaches differ by"
+            " more than the tolerance"
+        )
+        errors = {each: self._differences[each].relative for each in reached}
+        sizes = {each: math.inf if math.isnan(size) else size for each, size in errors.items()}
+        most = max(reached, key=lambda each: (sizes[each], each == first))
+        told = [most]
+        text += f", most of all {most}, by {sizes[most]:.3g} of its largest value"
+        if (output := self._reference.output_layer) in sizes and output != most:
+            told.append(output)
+            text += f"; the output {output} differs by {sizes[output]:.3g} of its largest value"
+        return Finding(kind="effect", text=text, sites=_sites(told))
 
 
 def _size(found: Differences) -> str:
@@ -147,6 +210,10 @@ def _without_partner(here: Sequence[str], there: Sequence[str]) -> Finding:
     sites = _sites(here) + tuple(Site(layer=each, model=1) for each in there)
     text = f"{' and '.join(said)} {verb} no partner and could not be compared"
     return Finding(kind="without_partner", text=text, sites=sites)
+
+
+def _edit_of(layers: Sequence[str]) -> str:
+    return f"edit of {_listed(layers)}"
 
 
 def _listed(names: Sequence[str]) -> str:
