@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -148,7 +149,8 @@ def attribute_request(
     if size(prepared) > INLINE_BYTES:
         too_large = f"these inputs have {size(prepared)} bytes, at most {INLINE_BYTES} fit"
         raise ValueError(f"{too_large} into a request; explain a part of the batch at a time")
-    given = IntegratedGradients() if methods is None else methods
+    # Whoever has no type checker may well pass a name.
+    given: Any = IntegratedGradients() if methods is None else methods
     several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     request = pb.AttributeRequest(
         model=model_name(model),
