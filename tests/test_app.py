@@ -129,6 +129,15 @@ def test_a_root_that_is_no_folder_is_refused(tmp_path):
         App(Settings(model_roots=(tmp_path / "nowhere",)))
 
 
+async def test_files_that_are_models_already_are_not_offered_again(tmp_path):
+    for name in ("mine.onnx", "theirs.onnx"):
+        (tmp_path / name).touch()
+    models = (("theirs", "torchvision:resnet18"), ("export", "file:mine.onnx?input=3x8x8"))
+    app = App(Settings(models=models, model_roots=(tmp_path,)))
+    sources = {entry.name: entry.source for entry in app.catalog.entries()}
+    assert sources == {**dict(models), "theirs-2": "file:theirs.onnx"}
+
+
 def test_files_give_models_their_names():
     files = ["resnet 50.onnx", "b/ResNet-50.pt2", "..onnx", "x/été.safetensors", "demo.pt2"]
     found = dict(named_files([*files, "a" * 99 + ".onnx"], {"demo"}))

@@ -210,15 +210,16 @@ sys.exit(main())
 def test_a_taken_port_is_an_error_and_not_shared():
     with process() as started:
         page = started.page.removeprefix("http://").strip("/")
-        for option, taken, problem in (
-            ("--address", started.address, "cannot listen on"),
-            ("--web-address", page, "cannot serve the page on"),
+        for option, taken, problem, remedy in (
+            ("--address", started.address, "cannot listen on", "choose another, such"),
+            ("--web-address", page, "cannot serve the page on", "another web address, such"),
         ):
             again = subprocess.run(
                 [*COMMAND, option, taken], capture_output=True, text=True, timeout=60
             )
             assert again.returncode == 1
             assert f"hooke: {problem} {taken}: it is taken" in again.stderr
+            assert remedy in again.stderr
             assert "Traceback" not in again.stderr
         with hooke.connect(started.address) as client:
             assert client.serving()

@@ -150,7 +150,7 @@ def test_a_weight_that_is_sent_is_of_one_moment_of_the_training():
     module = nn.Linear(4096, 4096)  # too large to be on its way at once
     nn.init.zeros_(module.weight)
     request = model_service_pb2.StreamWeightsRequest(
-        name="models/net/layers/linear", weights=["weight"], include_tensors=True
+        parent="models/net/layers/linear", weight_globs=["weight"], include_tensors=True
     )
     with (
         hooke_server.serve(module, torch.zeros(1, 4096), name="net") as serving,
@@ -160,7 +160,7 @@ def test_a_weight_that_is_sent_is_of_one_moment_of_the_training():
         received = bytearray()
         for message in stub.StreamWeights(request):
             if message.HasField("summary"):
-                assert (message.summary.min, message.summary.max) == (0, 0)
+                assert (message.summary.minimum, message.summary.maximum) == (0, 0)
             if message.HasField("tensor_header"):
                 nn.init.ones_(module.weight)
             received += message.tensor_chunk.data

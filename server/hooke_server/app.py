@@ -50,7 +50,9 @@ class App:
         )
         for name, source in self._named:
             self.catalog.add(check_model_id(name, "--model"), source)
-        for name, source in named_files(roots.scan(), {name for name, _ in self._named}):
+        named = {source.partition("?")[0] for _, source in self._named}
+        files = [file for file in roots.scan() if f"file:{file}" not in named]
+        for name, source in named_files(files, {name for name, _ in self._named}):
             self.catalog.add(name, source)
         self._worker = Worker(
             memory=settings.work_memory or work_memory(device, settings.model_memory)

@@ -114,11 +114,13 @@ def listen(server: grpc.aio.Server, address: str) -> str:
     """Bind the server; the address with the real port. OSError if that cannot be had."""
     if address.startswith("unix:") and _answers(address.removeprefix("unix:")):
         # grpc would take the socket from the server that has it.
-        raise OSError(f"cannot listen on {address}: {TAKEN}")
+        raise OSError(f"cannot listen on {address}: {TAKEN}; choose another, such as localhost:0")
     try:
         port = server.add_insecure_port(address)
     except RuntimeError:
-        raise OSError(f"cannot listen on {address}: {TAKEN}") from None
+        raise OSError(
+            f"cannot listen on {address}: {TAKEN}; choose another, such as localhost:0"
+        ) from None
     return re.sub(r":0$", f":{port}", address)
 
 

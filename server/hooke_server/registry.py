@@ -12,6 +12,7 @@ with the nearest known ones.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -21,9 +22,16 @@ T = TypeVar("T")
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The at most `count` names most like `name`, best first, without regard to case."""
-    known = {candidate.lower(): candidate for candidate in names}
-    return [known[m] for m in difflib.get_close_matches(name.lower(), known, count, cutoff=0.5)]
+    """The at most `count` names most like `name`, best first, without regard to case.
+
+    Those that hold it as a word, then those that hold it anywhere, then those of like letters.
+    """
+    sought, known = name.lower(), {candidate.lower(): candidate for candidate in names}
+    word = re.compile(rf"(?<!\w){re.escape(sought)}(?!\w)")
+    holding = [each for each in known if len(sought) > 2 and sought in each]
+    holding.sort(key=lambda each: (not word.search(each), len(each)))
+    like = difflib.get_close_matches(sought, known, count, cutoff=0.5)
+    return [known[each] for each in dict.fromkeys([*holding[:count], *like])][:count]
 
 
 def not_found(

@@ -1,6 +1,7 @@
 """The command line against a real server: tables, JSON, files, errors in one line."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,8 +165,14 @@ def test_techniques(ask):
     valid = {each["name"] for each in told if each["applicable"]}
     assert {"feature_visualization", "tuning_curves", "comparison"} <= valid
     assert "deep_dream" not in valid
-    assert "not valid there: " in ask("techniques", "demo", "--layer", "x")
-    assert "steps" in ask("techniques")
+    listed = ask("techniques").splitlines()
+    assert len(listed) == len(told) + 2  # a head, a line each, and where to read on
+    there = ask("techniques", "demo", "--layer", "x")
+    assert {" yes ", " no: "} == set(re.findall(" yes | no: ", there))
+    assert "steps" not in there
+    one = ask("techniques", "demo", "--layer", "x", "--name", "accentuation")
+    assert "steps" in one
+    assert "not valid there: " in one
     [tcav] = ask("techniques", "--kind", "attribution", "--name", "tcav", "--json")
     assert (tcav["name"], tcav["kind"]) == ("tcav", "ATTRIBUTION")
 

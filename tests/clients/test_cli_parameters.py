@@ -143,7 +143,7 @@ def test_parts_reach_the_elements_of_a_sequence(assignments, baselines):
     ("assignments", "message"),
     [
         ([".deviation=50"], "one of zero_baseline.*say which: --set baselines=blur_baseline"),
-        (["=zero_baseline", ".deviation=50"], "zero_baseline takes nothing, not 'deviation'"),
+        (["=zero_baseline", ".deviation=50"], "zero_baseline takes no parameters, not 'deviation'"),
         (["=blur_baseline", ".sigma=50"], "blur_baseline takes deviation, not 'sigma'"),
         (["=blur_baseline,blur_baseline", ".deviation=5"], r"2 elements.*baselines\.0\.deviation="),
         (["=blur_baseline", ".2.deviation=5"], r"baselines\.2 is given, but no baselines\.1"),

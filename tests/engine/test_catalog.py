@@ -45,6 +45,7 @@ async def test_unknown_names_are_answered_with_the_nearest(catalog):
     with pytest.raises(NotFoundError, match="no model 'resnet5'; the nearest are 'resnet50'") as no:
         await touch(catalog, "resnet5")
     assert no.value.reason is Reason.MODEL_NOT_FOUND
+    assert "there is 1 model, ListModels names it" in no.value.message
     with pytest.raises(NotFoundError):
         await catalog.unload("other")
 

@@ -8,7 +8,13 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from hooke_server.errors import HookeError, InvalidArgumentError, NotFoundError, Reason
+from hooke_server.errors import (
+    HookeError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    Reason,
+)
 from hooke_server.models.loaders import LoadContext, file_loaders, load_model
 from hooke_server.models.sources import LOADABLE, Roots
 
@@ -58,6 +64,13 @@ def test_what_cannot_be_loaded(tmp_path, text, kind, words):
     assert caught.value.reason in {Reason.SOURCE_NOT_FOUND, Reason.INVALID_FIELD}
     for word in words:
         assert word in caught.value.message
+
+
+def test_a_pickled_module_is_told_from_weights(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pt")
+    with pytest.raises(PermissionDeniedError, match=r"Linear.*torch\.export\.save") as caught:
+        load(tmp_path, "file:w.pt")
+    assert caught.value.reason is Reason.CODE_NOT_ALLOWED
 
 
 def test_what_roots_offer_has_a_loader():

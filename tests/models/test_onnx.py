@@ -57,6 +57,25 @@ def test_exports_have_the_layers_and_values_of_their_twins(tmp_path, name, expor
         assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
 
 
+class Halves(torch.nn.Module):
+    def forward(self, x):
+        a, b, c = x.unbind(1)
+        left, right = x.chunk(2, 2)
+        return a * 2 + b - c, left @ right
+
+
+def test_parts_of_one_value_are_not_called_by_its_name(tmp_path):
+    """An operation of several values is one by one in the file, and the last is not the first."""
+    example = torch.randn(2, 3, 8, 4)
+    model, twin = export(tmp_path, Halves(), example), load_live(Halves(), example)
+    common = sorted(model.layers.keys() & twin.layers.keys())
+    assert "unbind" in twin.layers
+    assert "mul" in common
+    theirs = twin.probe(common)(example)
+    for layer, value in model.forward(common, [example]).items():
+        torch.testing.assert_close(value, theirs[layer], msg=layer)
+
+
 def test_folded_normalizations_are_told_of(tmp_path):
     module, example = network("resnet18")
     model = export(tmp_path, module, example)

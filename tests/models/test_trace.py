@@ -233,6 +233,14 @@ def test_what_nothing_reads_leaves_the_rest_its_name():
     assert compare(model, module, (torch.randn(3, 4),)) <= 1e-5
 
 
+def test_an_example_that_the_module_itself_refuses_is_told_of():
+    with pytest.raises(InvalidArgumentError) as caught:
+        load_live(nn.Linear(3, 2), torch.zeros(1, 5))
+    assert caught.value.reason is Reason.INPUT_MISMATCH
+    assert "does not run on its example input, of shape [1, 5]: " in caught.value.message
+    assert "1x5 and 3x2" in caught.value.message
+
+
 def test_what_can_be_neither_traced_nor_exported_says_why():
     with pytest.raises(FailedPreconditionError) as caught:
         load_live(Untraceable(), torch.randn(1, 4))

@@ -27,6 +27,32 @@ def test_axes_map_values_to_shares():
     assert (even.share(-1), even.share(1), even.share(9)) == (0, 0.5, 1)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0, 1, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (-5e-11, 1, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (-0.694, 0.929, ["-0.5", "0", "0.5"]),
+        (0, 9.252, ["0", "2", "4", "6", "8"]),
+        (0, 3e-7, ["0", "1e-07", "2e-07", "3e-07"]),
+        (2, 2, ["2", "2.2", "2.4", "2.6", "2.8", "3"]),
+    ],
+)
+def test_ticks_are_round_numbers(low, high, labels):
+    assert [label for _, label in linear(low, high).ticks] == labels
+
+
+def test_bars_of_both_signs_stand_on_zero():
+    chart = Chart("t", NAMES[:2], linear(-1, 3))
+    chart.bars([3.0, -1.0])
+    pixels, half = chart.pixels(), charts.LEFT + charts.WIDTH // 2
+    above = rows_of(pixels, charts.CURVE, slice(charts.LEFT, half))
+    below = rows_of(pixels, charts.CURVE, slice(half, None))
+    zero = charts.TOP + charts.HEIGHT * 0.75
+    assert (above.min(), above.max()) == pytest.approx((charts.TOP, zero), abs=2)
+    assert (below.min(), below.max()) == pytest.approx((zero, charts.TOP + charts.HEIGHT), abs=2)
+
+
 def test_axes_of_nothing_do_not_fail():
     for values in ([], [0.0], [math.nan], [5.0], [1e-30, 1e30]):
         axis = logarithmic(values)

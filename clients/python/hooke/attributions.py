@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from hooke.filling import fill
 from hooke.fitting import fit
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
-from hooke.messages import listed, model_name, number
+from hooke.messages import check_options, listed, model_name, number
 from hooke.methods import METHODS, Method
 from hooke.methods.baselines import Baseline
 from hooke.methods.gradients import IntegratedGradients
@@ -143,12 +144,14 @@ def attribute_request(
     options: AttributeOptions,
 ) -> pb.AttributeRequest:
     """The request of a call; ValueError or TypeError for what the contract cannot say."""
+    check_options(options, AttributeOptions.__annotations__)
     prepared = prepare(inputs)
     if size(prepared) > INLINE_BYTES:
         too_large = f"these inputs have {size(prepared)} bytes, at most {INLINE_BYTES} fit"
         raise ValueError(f"{too_large} into a request; explain a part of the batch at a time")
-    given = IntegratedGradients() if methods is None else methods
-    several = given if isinstance(given, Sequence) else [given]
+    # Whoever has no type checker may well pass a name.
+    given: Any = IntegratedGradients() if methods is None else methods
+    several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     request = pb.AttributeRequest(
         model=model_name(model),
         inputs=inline(prepared),
@@ -176,7 +179,9 @@ def attribute_request(
 def _add(request: pb.AttributeRequest, chosen: At, model: str) -> None:
     names = {kind: name for name, kind in METHODS.items()}
     if type(chosen.method) not in names:
-        raise TypeError(f"{chosen.method!r} is no method of attribution")
+        raise TypeError(
+            f"{chosen.method!r} is no method of attribution, such as hooke.methods.Saliency()"
+        )
     message = request.methods.add(layer_globs=listed(chosen.layers))
     fill(getattr(message, names[type(chosen.method)]), chosen.method, model)
 

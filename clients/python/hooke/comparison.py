@@ -12,7 +12,7 @@ from hooke.edits import Edits, edit_messages
 from hooke.errors import DataLossError
 from hooke.frames import Frame, Picture, Result, Tensor
 from hooke.inputs import INLINE_BYTES, Inputs, inline, prepare, size
-from hooke.messages import listed, model_name, number
+from hooke.messages import check_options, listed, model_name, number
 from hooke.readout import IMAGE_FORMAT
 from hooke.tables import Finding, Table, joined
 from hooke.v1 import comparison_service_pb2 as pb
@@ -187,6 +187,7 @@ class Comparing:
         layer : its id, in both unless `candidate_layer` says otherwise.
         options : see `MatchOptions`.
         """
+        check_options(options, MatchOptions.__annotations__)
         request = pb.MatchUnitsRequest(
             reference=model_name(reference),
             candidate=model_name(candidate),
@@ -207,6 +208,7 @@ def _compare_request(
     layers: str | Iterable[str] | None,
     options: CompareOptions,
 ) -> pb.CompareActivationsRequest:
+    check_options(options, CompareOptions.__annotations__)
     pairs = options.get("pairs") or ()
     named = pairs.items() if isinstance(pairs, Mapping) else pairs
     similarity = pb.SimilarityOptions(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -91,6 +92,16 @@ def model_id(name: str) -> str:
 def layer_id(name: str) -> str:
     """The layer in a resource name; empty where it names none."""
     return unquote(name.partition("/layers/")[2])
+
+
+def check_options(given: Iterable[str], known: Iterable[str]) -> None:
+    """TypeError for an option that a call has not, which only type checkers would find."""
+    have = list(known)
+    for name in given:
+        if name not in have:
+            near = get_close_matches(name, have, 1)
+            guess = f"did you mean {near[0]}?" if near else f"there are {', '.join(have)}"
+            raise TypeError(f"there is no option {name!r}; {guess}")
 
 
 def listed(value: str | Iterable[str] | None) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hooke.edits import Edits, edit_messages
 from hooke.filling import fill
-from hooke.messages import number, whole, wholes
+from hooke.messages import check_options, number, whole, wholes
 from hooke.objectives import Algebra
 from hooke.places import Place
 from hooke.pointing import pointed_at
@@ -60,6 +60,7 @@ def visualize_request(
 ) -> pb.VisualizeRequest:
     """The request of a call; ValueError or TypeError for what the contract cannot say."""
     given: VisualizeOptions = options or {}
+    check_options(given, VisualizeOptions.__annotations__)
     request = pb.VisualizeRequest(
         items=pointed_at(pb.VisualizationItem, model, given),
         seed=given.get("seed", 0),
@@ -68,6 +69,8 @@ def visualize_request(
     )
     lens = technique or FeatureVisualization()
     names = {kind: name for name, kind in LENSES.items()}
+    if type(lens) not in names:
+        raise TypeError(f"{lens!r} is no lens, such as hooke.FeatureVisualization()")
     fill(getattr(request, names[type(lens)]), lens, model)
     if (every := given.get("preview_every")) is not None:
         request.previews.every = whole(every, "preview_every")

@@ -164,7 +164,9 @@ class Catalog:
 
     def _slot(self, name: str) -> Slot:
         if name not in self._slots:
-            hint = f"there are {len(self._slots)} models, ListModels names them"
+            count = len(self._slots)
+            known = "is 1 model" if count == 1 else f"are {count} models"
+            hint = f"there {known}, ListModels names {'it' if count == 1 else 'them'}"
             raise not_found("model", name, self._slots, Reason.MODEL_NOT_FOUND, hint)
         return self._slots[name]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from hooke_server.errors import FailedPreconditionError, Reason
+from hooke_server.errors import FailedPreconditionError, InvalidArgumentError, Reason
 from hooke_server.models.functional import NotFunctionalError, private_copy, remove_in_place
 from hooke_server.models.graph import Graph, ModuleCall, Origin
 from hooke_server.models.measure import Measured, measure
@@ -39,6 +39,7 @@ def trace_module(
 
     Raises
     ------
+    InvalidArgumentError : INPUT_MISMATCH, if it fails at the example by itself.
     FailedPreconditionError : MODEL_UNSUPPORTED, if it can be neither traced nor exported.
     """
     ways: list[Callable[[nn.Module, tuple[Tensor, ...]], Graph]] = [_symbolic, _exported]
@@ -49,12 +50,28 @@ def trace_module(
                 return way(module, example)
         except Exception as error:  # whatever foreign code raises
             reasons.append(f"{way.__name__.strip('_')}: {_reason(error)}")
+    _check_runs(module, example)
     raise FailedPreconditionError(
         Reason.MODEL_UNSUPPORTED,
         f"this {type(module).__name__} can be neither traced nor exported ({'; '.join(reasons)}); "
         "exporting it to ONNX and loading that file may work",
         module=type(module).__name__,
     )
+
+
+def _check_runs(module: nn.Module, example: tuple[Tensor, ...]) -> None:
+    """InvalidArgumentError if the module fails at the example even where nothing is watched."""
+    try:
+        with torch.no_grad():
+            private_copy(module)(*example)
+    except Exception as error:  # whatever foreign code raises
+        shapes = ", ".join(str(list(each.shape)) for each in example)
+        raise InvalidArgumentError(
+            Reason.INPUT_MISMATCH,
+            f"this {type(module).__name__} does not run on its example input, of shape {shapes}: "
+            f"{_reason(error)}",
+            module=type(module).__name__,
+        ) from None
 
 
 def graph_from_origins(module: fx.GraphModule, example: tuple[Tensor, ...]) -> Graph:

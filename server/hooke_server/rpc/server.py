@@ -12,7 +12,7 @@ from hooke_server.rpc.interceptors import Edge
 from hooke_server.rpc.limits import Limits
 from hooke_server.rpc.services import Service
 
-TAKEN = "it is taken, or not this machine's; choose another, such as localhost:0"
+TAKEN = "it is taken, or not this machine's"
 """Why an address cannot be had."""
 
 

@@ -62,12 +62,15 @@ def logarithmic(values: Sequence[float], *, floor: float = 1e-9) -> Axis:
 
 
 def linear(low: float, high: float) -> Axis:
-    """From `low` to `high`."""
+    """From `low` to `high`, with ticks at round numbers."""
     span = (high - low) or 1.0
-    marks = [low + span * part / 4 for part in range(5)]
+    step = 10.0 ** math.floor(math.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) < 5.5)
+    # A low that rounding took below a tick still has it.
+    first, last = math.ceil(low / step - 1e-6), math.floor((low + span) / step + 1e-6)
     return Axis(
         share=lambda value: min(max((value - low) / span, 0.0), 1.0),
-        ticks=tuple((mark, f"{mark:.3g}") for mark in marks),
+        ticks=tuple((count * step, f"{count * step:.6g}") for count in range(first, last + 1)),
     )
 
 
@@ -102,12 +105,13 @@ class Chart:
             self._dot(point, 2.6, colour, hollow=not math.isfinite(value))
 
     def bars(self, values: Sequence[float | None], colour: tuple[int, int, int] = CURVE) -> None:
-        """A bar for each value."""
+        """A bar for each value, from zero, or from the axis' lower end where that is above."""
+        zero = self._level(0.0)
         half = max(WIDTH / max(len(values), 1) * 0.4, 0.5)
         for place, value in enumerate(values):
             if value is not None:
-                x, y = self._along(place), self._level(value)
-                self._box((x - half, y, x + half, TOP + HEIGHT), colour)
+                x, (top, foot) = self._along(place), sorted((self._level(value), zero))
+                self._box((x - half, top, x + half, foot), colour)
 
     def limit(self, value: float, label: str) -> None:
         """A dashed line across, with its name."""

@@ -170,14 +170,16 @@ def test_only_what_comes_before_the_target_counts(vit, pictures):
     assert difference(found, expected) < EXACT
 
 
+BY_TRACE = {"dynamo": False, "opset_version": 17, "dynamic_axes": {"x": {0: "batch"}}}
+BY_EXPORT = {"dynamic_shapes": ({0: torch.export.Dim("batch")},)}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_an_exported_network_answers_alike(tmp_path, pictures):
+@pytest.mark.parametrize("way", [BY_TRACE, BY_EXPORT], ids=["trace", "export"])
+def test_an_exported_network_answers_alike(tmp_path, pictures, way):
     net = timm_vit()
-    example = torch.zeros(1, 3, 64, 64)
-    torch.onnx.export(
-        net, (example,), tmp_path / "model.onnx", dynamo=False, opset_version=17,
-        input_names=["x"], dynamic_axes={"x": {0: "batch"}},
-    )  # fmt: skip
+    example = torch.zeros(2, 3, 64, 64)
+    torch.onnx.export(net, (example,), tmp_path / "model.onnx", input_names=["x"], **way)
     exported = load_model("file:model.onnx", LoadContext(roots=Roots([tmp_path])))
     model = model_of(copy.deepcopy(net), 3, 64, 64)
     for name in ("attention_rollout", "gradient_attention"):

@@ -95,7 +95,7 @@ def _built(kind: Any, node: Node, name: str) -> Any:
     hints = get_type_hints(kind)
     for key in node.parts:
         if key not in hints:
-            raise ValueError(f"{name} takes {', '.join(hints) or 'nothing'}, not {key!r}")
+            raise ValueError(f"{name} takes {', '.join(hints) or 'no parameters'}, not {key!r}")
     for each in fields(kind):
         if each.default is MISSING and each.name not in node.parts:
             raise ValueError(f"{name} needs {node.option} {node.part(each.name).path}=...")

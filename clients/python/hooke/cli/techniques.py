@@ -19,7 +19,8 @@ def techniques(
         str | None, typer.Argument(metavar="MODEL", help="Say which are valid on this model.")
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--name", "-n", help="Only the technique of this name.")
+        list[str] | None,
+        typer.Option("--name", "-n", help="Only the technique of this name, with its parameters."),
     ] = None,
     kind: Annotated[
         str | None, typer.Option(help="Only those of a kind: visualization or attribution.")
@@ -35,7 +36,7 @@ def techniques(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """List the techniques with their parameters."""
+    """List the techniques; with --name, tell a technique's parameters."""
     place: dict[str, Any] = {"layer": layer} if layer else {}
     if unit is not None:
         place["unit"] = unit
@@ -46,6 +47,8 @@ def techniques(
     found = _named(listed, only)
     if as_json:
         return show.dump(found)
+    if not only:
+        return _summed_up(found)
     for each in found:
         typer.echo(f"{each.name}: {each.title} ({each.source})")
         if each.applicable is not None:
@@ -58,6 +61,23 @@ def techniques(
             show.table(["parameter", "type", "#default", "allowed", "what it does"], rows)
         typer.echo()
     return None
+
+
+def _summed_up(found: list[Technique]) -> None:
+    """A line for each, and whether it is valid at the place that was asked for."""
+    rows = [
+        (each.name, each.kind.lower(), *_validity(each), each.title)
+        for each in sorted(found, key=lambda each: (each.kind, each.name))
+    ]
+    placed = len(rows[0]) > 3 if rows else False
+    show.table(["name", "kind", *(["valid there"] if placed else []), "title"], rows)
+    typer.echo("Parameters and papers: hooke techniques --name NAME")
+
+
+def _validity(each: Technique) -> list[str]:
+    if each.applicable is None:
+        return []
+    return ["yes" if each.applicable else f"no: {each.obstacle}"]
 
 
 def _named(listed: list[Technique], names: list[str] | None) -> list[Technique]:

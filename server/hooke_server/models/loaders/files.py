@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from hooke_server.errors import InvalidArgumentError, Reason
 from hooke_server.models.archives import is_archive, member_names
 from hooke_server.models.blobs import map_file
+from hooke_server.models.checkpoints import read_checkpoint
 from hooke_server.models.loaders import LoadContext, file_loaders, loaders
 from hooke_server.models.model import Model
 from hooke_server.models.sources import Source, parse_source
@@ -44,6 +45,7 @@ def load_alone(path: Path, source: Source, context: LoadContext) -> Model:
     file = map_file(path)
     if is_archive(file) and "constants.pkl" in member_names(file, context.limits):
         return torchscript.load(path, source, context)
+    read_checkpoint(path, context.limits)  # which tells of a pickled module
     raise InvalidArgumentError(
         Reason.INVALID_FIELD,
         f"{source.name!r} has weights alone; say which architecture they are of, such as "

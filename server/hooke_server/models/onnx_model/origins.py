@@ -108,13 +108,14 @@ def _from_metadata(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> Sour
     folded: list[Origin | None] = []
     calls = _Calls()
     last = {_torch_node(props): index for index, props in enumerate(told)}
+    parts = Counter(_torch_node(p) for n, p in zip(nodes, told, strict=True) if _is_part(n))
     everywhere = {path: kind for props in told for path, kind in _scopes(props)}
     scopes = _all_scopes(nodes, told)
     for index, (node, props) in enumerate(zip(nodes, told, strict=True)):
         steps = scopes[index]
         name = _TARGET.search(props.get(_PREFIX + "fx_node", "")[:_TEXT_BYTES])
-        # An operation of torch may take several nodes; the last has its value.
-        whole = name and last[_torch_node(props)] == index
+        # An operation of torch may take several nodes; the last has its value, if there is one.
+        whole = name and last[_torch_node(props)] == index and parts[_torch_node(props)] < 2
         op = op_name(name[1] if name and whole else node.op_type)
         normalization = None
         if "FuseBatchNorm" in props.get(_RULE, "") and len(node.input) > 1:
@@ -126,6 +127,11 @@ def _from_metadata(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> Sour
         origins.append(Origin(op=op, calls=calls.enter(steps, op)))
         folded.append(normalization)
     return Sources(origins, folded)
+
+
+def _is_part(node: Any) -> bool:
+    """Whether it has one of several values of an operation, as torch's exporter calls them."""
+    return bool(node.output) and node.output[0].partition("_")[0] == "getitem"
 
 
 def _all_scopes(nodes: Sequence[Any], told: Sequence[dict[str, str]]) -> list[list[Step]]:

@@ -168,5 +168,6 @@ def _keep_alive(made: socket.socket) -> None:
 
 
 def _problem(error: OSError) -> str:
-    known = {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
-    return TAKEN if error.errno in known else (error.strerror or str(error))
+    if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL}:
+        return error.strerror or str(error)
+    return f"{TAKEN}; choose another web address, such as localhost:0, or off"

@@ -7,7 +7,8 @@
 `explicit_attention` is a change of a probe's own graph after which an attention's layer says its
 weights, and what it said before is computed from them: softmax(q k^T / sqrt(d)) v. So weights and
 their gradients are read like any layer's, and the model stays as it is. Where a network computes
-the softmax by itself (an ONNX export), that is the layer and there is nothing to change.
+the softmax by itself (an ONNX export), that is the layer and there is nothing to change, though
+the product with the values behind it may be called as the fused operation was in torch.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def attentions(model: Model, targets: Sequence[str]) -> list[Layer]:
 
 def is_attention(layer: Layer) -> bool:
     """Whether tokens look at each other there."""
-    if layer.op in {FUSED, MODULE}:
+    if layer.op == MODULE or (layer.op == FUSED and len(layer.inputs) > 2):
         return True
     shape = layer.output.shape
     return layer.op == SOFTMAX and len(shape) == 4 and shape[2] == shape[3]
@@ -99,11 +100,16 @@ def explicit_attention(graph: fx.Graph) -> None:
     """Let every fused attention say its weights, and compute from them what it said."""
     for node in list(graph.nodes):
         op = operation(node)
-        if node.op == "call_function" and op == FUSED:
+        if node.op == "call_function" and op == FUSED and _is_fused(node):
             _split(graph, node, (), _weights, _mixed)
         elif node.op == "call_module" and op == MODULE and graph.owning_module is not None:
             module = graph.owning_module.get_submodule(str(node.target))
             _split(graph, node, (module,), _module_weights, _module_mixed)
+
+
+def _is_fused(node: fx.Node) -> bool:
+    """Whether it is given queries, keys and values."""
+    return len(node.args) + len(node.kwargs.keys() & {"query", "key", "value"}) > 2
 
 
 def _split(graph: fx.Graph, node: fx.Node, first: tuple[Any, ...], weigh: Any, mix: Any) -> None:
