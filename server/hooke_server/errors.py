@@ -125,6 +125,22 @@ class ResourceExhaustedError(HookeError):
     """Too much: memory, work that waits, or size."""
 
 
+def memory_exceeded(what: str, needed: int, budget: int, advice: str) -> ResourceExhaustedError:
+    """The error for work that the memory for all work together could not hold even alone."""
+    return ResourceExhaustedError(
+        Reason.MEMORY_BUDGET_EXCEEDED,
+        f"{what} needs about {_readable(needed)} of memory, more than the {_readable(budget)} that"
+        f" all work together may use (--work-memory of the server); ask for {advice}",
+        memory_bytes=needed,
+        budget=budget,
+    )
+
+
+def _readable(count: int) -> str:
+    power = min((max(count, 1).bit_length() - 1) // 10, 3)
+    return f"{count / 1024**power:.3g} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"
+
+
 class UnavailableError(HookeError):
     """Not now."""
 

@@ -206,9 +206,13 @@ def test_several_pictures_get_names_that_tell_them_apart(tmp_path):
     png = {"mime_type": "image/png", "data": b"\x89PNG", "layer": "a/b"}
     unit = picture(**png, location=hooke.Location("fc", unit=7))
     assert written(unit) == ["out.png"]
-    assert written(unit, unit) == ["out-a_b-unit7.png", "out-a_b-unit7-1.png"]
+    assert written(unit, unit) == ["out.png", "out-1.png"]
+    other = picture(**png, location=hooke.Location("fc", unit=8))
+    assert written(unit, other) == ["out-unit7.png", "out-unit8.png"]
+    curve = picture(**{**png, "name": "deletion"}, location=hooke.Location("fc", unit=7))
+    assert written(unit, curve) == ["out.png", "out-deletion.png"]
     sheet = picture(**{**png, "name": "sheet", "layer": ""})
-    assert written(unit, sheet) == ["out-a_b-feature-unit7.png", "out-sheet.png"]
+    assert written(unit, sheet) == ["out-a_b-unit7.png", "out-sheet.png"]
 
 
 def test_a_notebook_shows_a_picture_by_its_type():

@@ -241,7 +241,7 @@ def test_an_example_that_the_module_itself_refuses_is_told_of():
     assert "1x5 and 3x2" in caught.value.message
 
 
-def test_what_can_be_neither_traced_nor_exported_says_why():
+def test_what_can_be_neither_traced_nor_exported_says_why(capfd):
     with pytest.raises(FailedPreconditionError) as caught:
         load_live(Untraceable(), torch.randn(1, 4))
     assert caught.value.reason is Reason.MODEL_UNSUPPORTED
@@ -249,6 +249,7 @@ def test_what_can_be_neither_traced_nor_exported_says_why():
     assert "symbolic: " in caught.value.message
     assert "exported: " in caught.value.message
     assert "/" not in caught.value.message
+    assert capfd.readouterr().err == ""
 
 
 def test_an_example_must_be_tensors():

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.errors import Reason, ResourceExhaustedError, memory_exceeded
 
 PATIENCE = 90.0
 """Seconds after which waiting for memory is given up; a reader that stalls gives its own
@@ -44,13 +44,7 @@ class Budget:
         wait (QUEUE_FULL), and after a while where nothing was given back (QUEUE_FULL).
         """
         if self._total is not None and size > self._total:
-            raise ResourceExhaustedError(
-                Reason.MEMORY_BUDGET_EXCEEDED,
-                f"this needs about {size} bytes of memory, more than the {self._total}"
-                " that all work together may use; ask for less at once",
-                memory_bytes=size,
-                budget=self._total,
-            )
+            raise memory_exceeded("this", size, self._total, "less at once")
         await self._take(size)
         try:
             yield

@@ -8,9 +8,13 @@ modules that computed nothing.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import itertools
+import logging
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -63,7 +67,8 @@ def _export(
     for inputs, sizes in attempts:
         marks = _Marks(module)
         try:
-            exported = torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
+            with _quietly():
+                exported = torch.export.export(module, inputs, dynamic_shapes=sizes, strict=False)
             return exported.run_decompositions({}), marks.calls
         except Exception:  # export raises anything where the batch is baked in
             if inputs is example:
@@ -71,6 +76,19 @@ def _export(
         finally:
             marks.remove()
     raise AssertionError  # the last attempt returns or raises
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Torch prints the graph of what it cannot export; the error says what there is to say."""
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _parameters(module: nn.Module) -> list[inspect.Parameter]:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from hooke_server.techniques.pictures import Pixels, diverging
 
+STRONGEST = 0.85
+"""How much of a colour covers the picture at most, so that it is seen everywhere."""
+
 EDGE = 448
 """Pixels that a photograph's longer edge has at least when something is drawn over it."""
 
@@ -18,11 +21,11 @@ EDGE = 448
 def heat(picture: Tensor, values: Tensor) -> Pixels:
     """Values [height, width] over a picture in grey: red above zero, blue below.
 
-    The strongest value has the full colour; where there is nothing the picture shows.
+    The strongest value has the most colour; where there is nothing the picture shows.
     """
     shown, large = enlarged(picture, values)
     scale = float(values.abs().max()) or 1.0
-    share = np.clip(np.abs(large) / scale, 0, 1)[..., None] ** 0.75
+    share = STRONGEST * np.clip(np.abs(large) / scale, 0, 1)[..., None] ** 0.75
     grey = shown.mean(2, keepdims=True) * 0.7 + 76
     mixed = grey * (1 - share) + diverging(np.sign(large), 1.0) * share
     return np.asarray(np.rint(mixed), np.uint8)
@@ -38,7 +41,7 @@ def colored_maps(picture: Tensor, maps: Tensor, colours: Sequence[Sequence[float
     paint = sum(
         layer * np.asarray(colour) * 255 for layer, colour in zip(layers, colours, strict=True)
     )
-    strength = np.clip(np.max(layers, axis=0) * 1.3, 0, 0.85)
+    strength = np.clip(np.max(layers, axis=0) * 1.3, 0, STRONGEST)
     return np.asarray(np.rint(grey * (1 - strength) + paint / total * strength), np.uint8)
 
 

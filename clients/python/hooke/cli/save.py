@@ -65,18 +65,25 @@ def unit_word(picture: Picture) -> str:
 
 
 def pictures(path: Path, made: Sequence[Picture]) -> list[Path]:
-    """Write pictures: one to `path` itself, several to names that tell their places."""
-    if len(made) == 1:
-        return [made[0].save(path)]
-    written = []
-    several = len({picture.name for picture in made}) > 1
-    for picture in made:
-        at = [picture.layer, picture.name if several else "", unit_word(picture)]
-        place = "-".join([path.stem, *(each.replace("/", "_") for each in at if each)])
+    """Write pictures: the only one of its kind to `path` itself, others to names that differ.
+
+    Names tell what pictures differ in: their layers, their kinds (but for the first), their units.
+    """
+    written: list[Path] = []
+    parts = [_parts(picture, made[0]) for picture in made]
+    differ = [len(set(each)) > 1 for each in zip(*parts, strict=True)]
+    for at in parts:
+        told = [each.replace("/", "_") for each, used in zip(at, differ, strict=True) if used]
+        place = "-".join([path.stem, *filter(None, told)])
         free = path.with_name(place + path.suffix)
         sample = 1
         while free in written:
             free = path.with_name(f"{place}-{sample}{path.suffix}")
             sample += 1
-        written.append(picture.save(free))
-    return written
+        written.append(free)
+    return [picture.save(free) for picture, free in zip(made, written, strict=True)]
+
+
+def _parts(picture: Picture, first: Picture) -> tuple[str, str, str]:
+    kind = "" if picture.name == first.name else picture.name
+    return picture.layer, kind, unit_word(picture)

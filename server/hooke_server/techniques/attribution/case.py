@@ -22,11 +22,12 @@ class Level:
 
     Attributes
     ----------
+    good : None where the method does not set out to be so.
     chance : what the value would be by chance, where that is known.
     """
 
     value: float
-    good: bool
+    good: bool | None
     chance: float | None
 
 
@@ -37,7 +38,8 @@ class Measured:
     Attributes
     ----------
     values : [targets, samples]; NaN where there is nothing to say.
-    good : whether each speaks for the attribution, [targets, samples].
+    good : whether each speaks for the attribution, [targets, samples]; None where that is not to
+        be judged.
     verdict : what one says, in plain words.
     missing : why there is nothing to say where there is not, in plain words.
     chance : what the values would be by chance, [targets, samples], where that is known.
@@ -46,7 +48,7 @@ class Measured:
     """
 
     values: Tensor
-    good: Tensor
+    good: Tensor | None
     verdict: Callable[[Level], str]
     missing: str = ""
     chance: Tensor | None = None
@@ -59,7 +61,8 @@ class Measured:
         if math.isnan(value):
             return None
         chance = None if self.chance is None else float(self.chance[target, sample])
-        return Level(value, bool(self.good[target, sample]), chance)
+        good = None if self.good is None else bool(self.good[target, sample])
+        return Level(value, good, chance)
 
     def says(self, target: int, sample: int) -> str:
         """In plain words; empty where there is nothing to say for no reason."""
@@ -77,6 +80,7 @@ class Case:
 
     Attributes
     ----------
+    complete : whether its sum is to be the change of the target.
     again : from an inquiry to what the method answers there at this place.
     """
 
@@ -84,6 +88,7 @@ class Case:
     answer: Answer
     evidence: Evidence
     baselines: Sequence[Baseline]
+    complete: bool
     again: Callable[[Inquiry], Generator[Progress, None, Tensor]] = field(repr=False)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.errors import memory_exceeded
 from hooke_server.models.layer import Layer, extent_at
 from hooke_server.models.model import Model
 from hooke_server.techniques.attribution.decoding import image_baselines
@@ -150,13 +150,8 @@ def _rows(model: Model, row: int, beside: int, memory: int | None) -> int:
     if memory is not None:
         rows = min(rows, int((memory * SHARE - beside) // row))
         if beside + row > memory:
-            raise ResourceExhaustedError(
-                Reason.MEMORY_BUDGET_EXCEEDED,
-                f"this needs about {beside + row} bytes of memory, more than the {memory} that all"
-                " work together may use; ask for fewer targets, layers or samples at once",
-                memory_bytes=beside + row,
-                budget=memory,
-            )
+            fewer = "fewer targets, layers or samples at once"
+            raise memory_exceeded("this", beside + row, memory, fewer)
     return model.fixed_batch or max(1, rows)
 
 

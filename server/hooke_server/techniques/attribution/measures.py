@@ -33,8 +33,18 @@ PATCHES = 8
 """Patches along an axis, of which disturbances move some."""
 
 
+ACCOUNTS = {
+    True: ", so it accounts for it",
+    False: "; it is no division of the target",
+    None: ", which it does not set out to share",
+}
+
+
 def completeness(case: Case) -> Measuring:
-    """|sum of the attribution - (f(x) - f(x'))| / |f(x) - f(x')| (Sundararajan et al. 2017)."""
+    """|sum of the attribution - (f(x) - f(x'))| / |f(x) - f(x')| (Sundararajan et al. 2017).
+
+    Told of every method, and judged of those that set out to share the target's change.
+    """
     yield Progress(step=1, total=1)
     before, after = case.ends
     change = after - before
@@ -44,10 +54,9 @@ def completeness(case: Case) -> Measuring:
     error = ((total - change).abs() / change.abs()).masked_fill(still, math.nan)
     return Measured(
         values=error,
-        good=error < 0.05,
+        good=error < 0.05 if case.complete else None,
         verdict=lambda level: (
-            f"its sum misses the change of the target by {level.value:.1%}"
-            + (", so it accounts for it" if level.good else "; it is no division of the target")
+            f"its sum misses the change of the target by {level.value:.1%}" + ACCOUNTS[level.good]
         ),
         missing="the target is the same for the baseline and the sample: nothing can be shared out",
     )

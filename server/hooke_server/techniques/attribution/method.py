@@ -127,6 +127,7 @@ class Method(Technique):
     check : raises for what cannot be asked, from the model, the field and the parameters.
     misfit : why its parameters do not fit a layer where it may look; empty where they do.
     tables : whether it sends tables, beside tensors and pictures.
+    complete : whether its sum is to be the change of the target from the baseline to the sample.
     """
 
     effort: Callable[..., Effort]
@@ -134,6 +135,7 @@ class Method(Technique):
     default: Callable[[Model, Sequence[str]], Sequence[str]]
     misfit: Callable[..., str]
     tables: bool
+    complete: bool
 
 
 def method(
@@ -148,6 +150,7 @@ def method(
     target: Obstacle = lambda model, site: "",
     misfit: Callable[..., str] = lambda *_, **__: "",
     tables: bool = False,
+    complete: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare the decorated generator a method, named like the function.
 
@@ -158,6 +161,7 @@ def method(
     target : why what a place says cannot be explained so; empty where it can.
     misfit : (model, layer, **parameters), says why they do not fit a layer.
     tables : whether it sends tables too.
+    complete : whether its sum is to be the change of the target from the baseline to the sample.
     """
 
     def declare(function: Function) -> Function:
@@ -180,6 +184,7 @@ def method(
                 default=default,
                 misfit=misfit,
                 tables=tables,
+                complete=complete,
             )
         )
         return function

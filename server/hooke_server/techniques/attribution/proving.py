@@ -58,7 +58,8 @@ class Proof:
     def frames(self) -> Iterator[Frame]:
         """Rows and curves of each measure as it is taken, then the verdicts."""
         baselines = dict(self.chosen.parameters).get("baselines", ())
-        case = Case(self.question, self.answer, self.evidence, baselines, self.again)
+        complete = self.chosen.method.complete
+        case = Case(self.question, self.answer, self.evidence, baselines, complete, self.again)
         taken: list[Measured] = []
         for measure in self.evidence.measures:
             found = yield from MEASURES[measure](case)
@@ -141,6 +142,7 @@ def _answers(values: Tensor) -> Iterator[tuple[int, int]]:
 
 
 def _kind(levels: Sequence[Level]) -> str:
-    if not levels:
+    judged = [each.good for each in levels if each.good is not None]
+    if not judged:
         return "unmeasured"
-    return "trustworthy" if all(each.good for each in levels) else "doubtful"
+    return "trustworthy" if all(judged) else "doubtful"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hooke_server.errors import Reason, ResourceExhaustedError
+from hooke_server.errors import memory_exceeded
 from hooke_server.models.layer import Layer
 from hooke_server.models.model import Model
 from hooke_server.techniques.frames import Estimate
@@ -74,13 +74,8 @@ def _split(
     for subject in group:
         needed = cost.beside + subject.pictures * cost.each
         if view.memory is not None and needed > view.memory:
-            raise ResourceExhaustedError(
-                Reason.MEMORY_BUDGET_EXCEEDED,
-                f"one item needs about {needed} bytes of memory, more than the {view.memory} that"
-                " all work together may use; ask for smaller or fewer pictures or an earlier layer",
-                memory_bytes=needed,
-                budget=view.memory,
-            )
+            less = "smaller or fewer pictures or an earlier layer"
+            raise memory_exceeded("one item", needed, view.memory, less)
         count = sum(each.pictures for each in made[-1]) if made else limit
         if count + subject.pictures > limit:
             made.append([])

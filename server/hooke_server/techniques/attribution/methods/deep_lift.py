@@ -54,6 +54,7 @@ def check_pairs(model: Model, field: str, **_: Any) -> None:
     "DeepLIFT SHAP: Lundberg, Lee, NeurIPS 2017, https://arxiv.org/abs/1705.07874",
     effort=lambda *, baselines, **_: Effort(rows=2 * max(1, len(baselines))),
     check=check_pairs,
+    complete=True,
 )
 def deep_lift(question: Question, *, baselines: Baselines = ()) -> Answers:
     """By how much each number's difference from a baseline moves the target.

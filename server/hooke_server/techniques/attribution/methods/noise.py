@@ -80,6 +80,7 @@ def smooth_grad(
     "https://arxiv.org/abs/1705.07874; Erion et al.: Improving Performance of Deep Learning "
     "Models with Axiomatic Attribution Priors and Expected Gradients, 2021",
     effort=lambda *, samples, **_: Effort(rows=samples),
+    complete=True,
 )
 def gradient_shap(
     question: Question,

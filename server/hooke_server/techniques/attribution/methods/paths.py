@@ -29,6 +29,7 @@ from hooke_server.techniques.attribution.method import (
     method,
     only_inputs,
 )
+from hooke_server.techniques.attribution.methods.class_activation import last_maps
 from hooke_server.techniques.attribution.question import Answer, Answers, Question
 from hooke_server.techniques.frames import Progress
 from hooke_server.techniques.parameters import Range
@@ -63,6 +64,7 @@ def evenly(steps: int) -> tuple[Tensor, Tensor]:
     source="Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017, "
     "https://arxiv.org/abs/1703.01365",
     effort=effort,
+    complete=True,
 )
 def integrated_gradients(
     question: Question, *, steps: Steps = 50, baselines: Baselines = ()
@@ -93,6 +95,8 @@ def integrated_gradients(
     "https://arxiv.org/abs/1805.12233",
     effort=effort,
     places=behind_numbers,
+    complete=True,
+    default=last_maps,
 )
 def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines = ()) -> Answers:
     """What flows through each number of a layer on the way from the baseline.
@@ -132,6 +136,7 @@ def conductance(question: Question, *, steps: Steps = 50, baselines: Baselines =
     "Convolutional Networks, 2018, https://arxiv.org/abs/1802.03788",
     effort=effort,
     places=behind_numbers,
+    default=last_maps,
 )
 def internal_influence(
     question: Question, *, steps: Steps = 50, baselines: Baselines = ()

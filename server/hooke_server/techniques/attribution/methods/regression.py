@@ -90,6 +90,7 @@ def _misfit(
     ),
     gradients=False,
     misfit=_misfit,
+    complete=True,
 )
 def kernel_shap(
     question: Question,

@@ -30,6 +30,7 @@ from hooke_server.techniques.parameters import Range
     ),
     gradients=False,
     misfit=too_many,
+    complete=True,
 )
 def shapley_sampling(
     question: Question,
