@@ -198,7 +198,7 @@ FAILURES = [
         "not computed from 'fc'",
     ),
     (
-        wanted(methods=[{"conductance": {}}]),
+        wanted(methods=[{"conductance": {}, "layer_globs": ["x"]}]),
         "FAILED_PRECONDITION",
         "TECHNIQUE_NOT_APPLICABLE",
         "looks at layers",

@@ -51,7 +51,7 @@ def judged(measure, model, inputs, values, *, number=0, seed=0, rows=16, **given
         return again
 
     found = Answer(place=question.places[0], values=values, labels=labels)
-    measuring = measure(Case(question, found, Evidence(**given), (), answered))
+    measuring = measure(Case(question, found, Evidence(**given), (), True, answered))
     while True:
         try:
             next(measuring)

@@ -49,9 +49,16 @@ def test_completeness_tells_divisions_from_slopes(chain, small):
     exact, good, _ = measured(model, small, "integrated_gradients", "completeness", steps=64)
     assert max(exact) < 1e-3
     assert all(good)
-    wrong, bad, _ = measured(model, small, "saliency", "completeness")
+    rough, bad, _ = measured(model, small, "integrated_gradients", "completeness", steps=1)
+    assert max(rough) > 0.05
+    assert all(good is (error < 0.05) for good, error in zip(bad, rough, strict=True))
+    assert not all(bad)
+    wrong, unjudged, found = measured(model, small, "saliency", "completeness")
     assert min(wrong) > 0.05
-    assert not any(bad)
+    assert set(unjudged) == {None}
+    findings = [each for each in found if isinstance(each, Finding)]
+    assert {each.kind for each in findings} == {"unmeasured"}
+    assert all("does not set out to share" in each.text for each in findings)
 
 
 def test_exact_shares_predict_disturbances(linear, tiny):
