@@ -58,7 +58,11 @@ def _advised(error: HookeError) -> str:
         return "no answer came within --timeout"
     told = str(error)
     advice = ADVICE.get(error.reason)
-    return f"{told}, as does {advice}" if advice and told.endswith("names them") else told
+    return (
+        f"{told}, as does {advice}"
+        if advice and told.endswith(("names them", "names it"))
+        else told
+    )
 
 
 def fail(message: str, code: int) -> None:
