@@ -37,14 +37,14 @@ def compute_exactly(exactly: bool) -> None:
     default: quicker, and wrong in the fourth digit. For the whole process; CPUs are always exact.
     """
     precision = "ieee" if exactly else "tf32"
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]  # stubs lack it
+    torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]  # stubs lack it
     torch.backends.cuda.matmul.fp32_precision = precision
 
 
 def computes_exactly() -> bool:
     """What `compute_exactly` was told, or what torch does by itself."""
-    exact: bool = torch.backends.cudnn.conv.fp32_precision == "ieee"  # type: ignore[attr-defined]
+    exact: bool = torch.backends.cudnn.conv.fp32_precision == "ieee"  # type: ignore[attr-defined]  # as above
     return exact
 
 

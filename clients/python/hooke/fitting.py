@@ -51,8 +51,11 @@ def _share(sizes: list[int], room: int) -> int:
 
 
 def _smaller(data: bytes, share: int, count: int) -> bytes:
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ImportError as error:
+        message = f"{count} pictures are too large for a request; pip install pillow scales them"
+        raise ValueError(message) from error
     picture = Image.open(io.BytesIO(data)).convert("RGB")
     for edge in EDGES:
         picture.thumbnail((edge, edge))

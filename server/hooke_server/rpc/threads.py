@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
+
+from hooke_server.devices import within_memory
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -16,7 +19,8 @@ async def on_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     No thread can be stopped. So a caller that is cancelled leaves only when the thread has
     ended: until then what it uses, memory and models, is counted as in use.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    call = partial(function, *args, **kwargs)
+    work = asyncio.ensure_future(asyncio.to_thread(within_memory, call))
     left: asyncio.CancelledError | None = None
     while not work.done():
         try:
