@@ -270,7 +270,7 @@ def test_what_cannot_be_asked_is_refused(residual, pictures):
     with pytest.raises(InvalidArgumentError, match="not computed from 'layer4'"):
         answer(model, pictures, "saliency", [unit(model, 1, "layer2")], "layer4")
     with pytest.raises(FailedPreconditionError, match="looks at layers"):
-        answer(model, pictures, "conductance", [unit(model, 1)])
+        answer(model, pictures, "conductance", [unit(model, 1)], model.inputs[0].name)
     with pytest.raises(InvalidArgumentError, match="no picture"):
         answer(
             model,
