@@ -114,7 +114,6 @@ def test_a_method_that_looks_at_layers_finds_one(visit):
     expect(explained.get_by_text("done in")).to_be_visible()
     expect(explained.get_by_role("alert")).to_have_count(0)
     expect(explained.get_by_role("combobox", name="At")).to_have_value("")
-    expect(explained.get_by_role("option", name=re.compile("conv_head, the last"))).to_be_attached()
 
 
 def test_a_method_that_needs_lists_of_pictures_says_so(visit):

@@ -1,7 +1,7 @@
 /** Which parts of a picture speak for an answer: any method, at the picture or at a layer. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { query } from "../address";
 import { editsOf } from "../edits/notation";
 import type { Layer } from "../gen/hooke/v1/model_service_pb";
@@ -87,18 +87,13 @@ function Explained(props: ExplainedProps) {
   const values = new URLSearchParams(query.value);
   values.delete("evidence"); // it is another question
   const ready = isReady(method, values);
-  const lost = useSignal("");
-  const at = questioned(method, values, places, lost.value === method.name);
+  const at = questioned(method, values, places);
   const request = () =>
     attributionRequest(method, { target, photo, at: at.layers, edits: editsOf(values) }, values);
   const call = async (signal: AbortSignal) =>
     server.attribution.attribute(await request(), { signal });
   const question = `${method.name} ${pathOf(target)} ${photo} ${values} ${at.layers}`;
   const work = useWork(ready ? call : undefined, `${question} ${round.value}`);
-  const refused = work?.failure.value?.reason === "TECHNIQUE_NOT_APPLICABLE";
-  useEffect(() => {
-    if (refused && at.layers.length === 0) lost.value = method.name;
-  }, [refused]);
   const { tensors } = work?.observation.value ?? NOTHING;
   const tensor = tensors.find(({ name }) => name === method.name);
   const map = useMemo(

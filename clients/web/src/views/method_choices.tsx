@@ -57,16 +57,14 @@ interface Looks {
  * Where the address says, or else where a method looks usually.
  *
  * A method that changes one part after another would by itself look at the picture, whose parts
- * are as many as its pixels, and which as a whole is all there is. `lost`: the method cannot look
- * at the picture either, and does not say where it can.
+ * are as many as its pixels, and which as a whole is all there is.
  */
 export function questioned(
   method: Technique,
   values: URLSearchParams,
   places: readonly Layer[],
-  lost: boolean,
 ): Looks {
-  const usual = usually(method, values, places, lost);
+  const usual = usually(method, values, places);
   const at = values.get("at");
   return at ? { ...usual, layers: [at] } : usual;
 }
@@ -75,14 +73,13 @@ function usually(
   { parameters }: Technique,
   values: URLSearchParams,
   places: readonly Layer[],
-  lost: boolean,
 ): Looks {
   const part = parameters.find(({ name }) => name === "part");
   const inner = places.filter(({ kind }) => kind !== LayerKind.INPUT);
   const last = inner.at(-1);
-  if (last === undefined || (part === undefined && !lost))
+  if (last === undefined || part === undefined)
     return { layers: [], usual: "where the method looks by itself" };
-  if (part !== undefined && (values.get("part") ?? part.defaultValue?.value.value) === "layer") {
+  if ((values.get("part") ?? part.defaultValue?.value.value) === "layer") {
     const leaves = inner.filter(({ kind }) => kind !== LayerKind.BLOCK);
     return { layers: leaves.map(({ id }) => id), usual: "one layer after another" };
   }
