@@ -49,6 +49,7 @@ def made(client: hooke.Client, technique: t.Lens, **options: object) -> list[hoo
     """The finished pictures of a call, behind a progress bar."""
     pictures = []
     with bar() as (progress, task):
+        # Options come from a table of lenses, so mypy cannot see their names.
         for frame in client.visualize(MODEL, technique=technique, **options):  # type: ignore[arg-type]
             match frame:
                 case hooke.Progress():

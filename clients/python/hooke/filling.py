@@ -28,6 +28,7 @@ def fill(message: Message, value: Any, model: str) -> None:
         elif each.name in message.DESCRIPTOR.oneofs_by_name:
             fill(_member(message, each.name, part), part, model)
         else:  # a parameter of the ascent, which Python's techniques have themselves
+            # The stubs of `Message` do not know what a lens's message has.
             inner = known["ascent"].message_type.fields_by_name[each.name]  # type: ignore[union-attr]
             _set(message.ascent, inner, part, model)  # type: ignore[attr-defined]
 

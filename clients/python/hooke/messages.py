@@ -24,6 +24,7 @@ LARGEST = 2**31 - 1
 
 def copy(kind: type[V], message: Message, **own: Any) -> V:
     """A value of a dataclass: its fields are `own`, and the message's of the same names."""
+    # Every kind is a dataclass, which a type variable cannot say.
     names = [field.name for field in fields(kind) if field.name not in own]  # type: ignore[arg-type]
     known = message.DESCRIPTOR.fields_by_name
     return kind(**{name: _value(message, known[name]) for name in names if name in known}, **own)

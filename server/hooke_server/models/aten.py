@@ -108,5 +108,6 @@ def writes(operation: Callable[..., Any]) -> bool:
 
 def twin(operation: Callable[..., Any]) -> Callable[..., Any]:
     """The operation that returns a new tensor where `operation` overwrites one."""
+    # Operations are callables with a name of their own, which torch does not type.
     overload = str(operation._overloadname)  # type: ignore[attr-defined]
     return find_operation(f"torch.ops.aten.{name_of(operation).rstrip('_')}.{overload}")

@@ -15,7 +15,7 @@ from hooke_server.models.limits import check_limit
 _FOLDED_MACS = 10**11
 
 
-class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type it
     """Runs every aten operation on meta tensors first, and refuses a value that is too large.
 
     Operations whose values depend on numbers (`nonzero`, `item`) cannot be run so;
@@ -27,7 +27,7 @@ class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, value_bytes: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self._bytes = value_bytes
         self._macs = 0
 
